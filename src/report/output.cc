@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -17,6 +16,7 @@
 
 #include "base/unique_fd.h"
 #include "report/fd_writer.h"
+#include "report/new_file.h"
 #include "report/render_json.h"
 #include "report/render_text.h"
 #include "report/text_safety.h"
@@ -26,8 +26,6 @@ namespace {
 
 constexpr mode_t kPrivate = 0600;
 constexpr size_t kMaxNameInFile = 64;
-// Tries for a name that nobody has yet.
-constexpr int kMaxNumber = 10000;
 
 bool IsSet(const char* variable) {
   const char* value = getenv(variable);
@@ -108,70 +106,19 @@ std::string FileStem(const Report& report) {
                      FileNameSafe(time, kMaxNameInFile));
 }
 
-// Gives `from` the name `to` in the directory. False with EEXIST when that is taken.
-bool RenameNew(int directory, const std::string& from, const std::string& to) {
-  if (renameat2(directory, from.c_str(), directory, to.c_str(), RENAME_NOREPLACE) == 0) return true;
-  if (errno != EINVAL && errno != ENOSYS) return false;
-  // File systems without RENAME_NOREPLACE.
-  if (linkat(directory, from.c_str(), directory, to.c_str(), 0) != 0) return false;
-  unlinkat(directory, from.c_str(), 0);
-  return true;
-}
-
-// Calls attempt(name) with new names until it succeeds or fails for another reason than that the name is taken.
-template <typename Attempt>
-bool WithFreeName(const std::string& stem, std::string_view suffix, Attempt attempt) {
-  for (int number = 0; number < kMaxNumber; ++number) {
-    if (attempt(fmt::format("{}.{}{}", stem, number, suffix))) return true;
-    if (errno != EEXIST) return false;
-  }
-  return false;
-}
-
-// A file under a hidden name that readers of the directory pass over; it gets its own when it is complete.
-class ScopedPartialFile {
- public:
-  ScopedPartialFile(int directory, const std::string& stem) : directory_(directory) {
-    (void)WithFreeName("." + stem, ".partial", [&](const std::string& name) {
-      name_ = name;
-      fd_.Reset(openat(directory_, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kPrivate));
-      return fd_.valid();
-    });
-  }
-  ~ScopedPartialFile() {
-    if (fd_.valid() && !published_) unlinkat(directory_, name_.c_str(), 0);
-  }
-  ScopedPartialFile(const ScopedPartialFile&) = delete;
-  ScopedPartialFile& operator=(const ScopedPartialFile&) = delete;
-
-  [[nodiscard]] int fd() const { return fd_.get(); }
-  [[nodiscard]] bool Publish(const std::string& stem, std::string_view suffix) {
-    published_ =
-        WithFreeName(stem, suffix, [&](const std::string& name) { return RenameNew(directory_, name_, name); });
-    return published_;
-  }
-
- private:
-  int directory_;
-  std::string name_;
-  UniqueFd fd_;
-  bool published_ = false;
-};
-
 Result<void> WriteToDirectory(const OutputOptions& options, const Report& report, const std::string& content,
                               int64_t deadline_ns) {
-  const std::string& path = options.report_dir;
-  const UniqueFd directory(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!directory.valid()) return FailAt("the report directory cannot be opened:", path);
   const std::string stem = FileStem(report);
-  ScopedPartialFile file(directory.get(), stem);
-  if (file.fd() < 0) return FailAt("no report can be made in", path);
-  Result<void> written = WriteAll(file.fd(), content, deadline_ns);
+  // A dot: whoever lists the directory passes over it.
+  Result<NewFile> file = NewFile::Create(options.report_dir, ".", stem, ".partial");
+  if (!file) return Fail(std::move(file.error()));
+  Result<void> written = WriteAll(file->fd(), content, deadline_ns);
   if (!written) {
-    return FailAt("the report was not written (the partial file is removed) in", path, std::move(written.error()));
+    return FailAt("the report was not written (the partial file is removed) in", options.report_dir,
+                  std::move(written.error()));
   }
-  const char* suffix = options.format == Format::kText ? ".txt" : ".json";
-  if (!file.Publish(stem, suffix)) return FailAt("the report got no name in", path);
+  const Result<std::string> path = file->Publish(stem, options.format == Format::kText ? ".txt" : ".json");
+  if (!path) return Fail(path.error());
   return {};
 }
 

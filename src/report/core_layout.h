@@ -1,0 +1,25 @@
+// Where everything stands in a core file. Pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "report/core_regions.h"
+
+namespace zxctl::report {
+
+// The file without the memory contents, and where those go.
+struct CoreLayout {
+  std::vector<std::byte> head;    // ELF header, program headers, notes: the file's first bytes
+  std::vector<uint64_t> offsets;  // of each region's contents
+  uint64_t total_bytes = 0;
+};
+
+// A PT_NOTE segment and a PT_LOAD for each region. More segments than e_phnum can count (65,534) are counted in the first
+// section header, as elf(5) says for PN_XNUM.
+[[nodiscard]] CoreLayout MakeCoreLayout(std::span<const CoreRegion> regions, std::span<const std::byte> notes,
+                                        uint64_t page_bytes);
+
+}  // namespace zxctl::report

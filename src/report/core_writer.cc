@@ -1,0 +1,156 @@
+#include "report/core_writer.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <numeric>
+
+#include "base/proc_file.h"
+#include "report/core_layout.h"
+#include "report/core_memory.h"
+#include "report/core_notes.h"
+#include "report/core_regions.h"
+#include "report/fd_writer.h"
+#include "report/new_file.h"
+#include "report/text_safety.h"
+
+namespace zxctl::report {
+namespace {
+
+constexpr size_t kMaxProcText = 256u << 20;
+constexpr size_t kMaxNameInFile = 64;
+
+std::string ProcPath(int32_t tid, std::string_view name) { return fmt::format("/proc/{}/{}", tid, name); }
+
+std::string ProcText(int32_t tid, std::string_view name) {
+  return ReadFile(ProcPath(tid, name), kMaxProcText).value_or(std::string());
+}
+
+// A thread that still has memory: that of a leader that has exited is gone while its threads live on.
+int32_t TidWithMemory(const CoreRequest& request) {
+  return request.crash.tid != 0 ? request.crash.tid : request.crash.pid;
+}
+
+CoreProcess ReadProcess(const CoreRequest& request) {
+  const int32_t pid = request.crash.pid;
+  CoreProcess process = ParseCoreProcess(ProcText(pid, "stat"), ProcText(pid, "status"));
+  process.command_line = ProcText(TidWithMemory(request), "cmdline");
+  process.auxv = ProcText(TidWithMemory(request), "auxv");
+  return process;
+}
+
+std::vector<CoreRegion> ReadRegions(int32_t tid) {
+  std::vector<CoreRegion> regions = ParseRegions(ProcText(tid, "smaps"));
+  return regions.empty() ? ParseRegions(ProcText(tid, "maps")) : regions;
+}
+
+uint32_t ReadFilter(int32_t tid) {
+  const std::string text = ProcText(tid, "coredump_filter");
+  return text.empty() ? kDefaultFilter : static_cast<uint32_t>(strtoul(text.c_str(), nullptr, 16));
+}
+
+Result<void> Check(const CoreRequest& request) {
+  const auto with_registers = std::find_if(request.threads.begin(), request.threads.end(),
+                                           [](const ring::ThreadRecord& thread) { return thread.has_registers != 0; });
+  if (with_registers == request.threads.end() || request.mem_fd < 0) {
+    return Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = "no core: the process's registers or memory are not there"});
+  }
+  if (arch::CodeBits(with_registers->registers) != arch::Bits::k64) {
+    return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "no core: cores of 32-bit programs are not written"});
+  }
+  return {};
+}
+
+void ChooseContents(std::vector<CoreRegion>& regions, uint32_t filter, const CoreMemory& memory, uint64_t page_bytes) {
+  for (CoreRegion& region : regions) {
+    switch (ChooseDump(region, filter)) {
+      case Dump::kNothing:
+        region.file_bytes = 0;
+        break;
+      case Dump::kElfHeader:
+        region.file_bytes = memory.StartsWithElf(region.map.start) ? page_bytes : 0;
+        break;
+      case Dump::kAll:
+        region.file_bytes = region.map.end - region.map.start;
+        break;
+    }
+  }
+}
+
+// Small regions first: stacks and data say most, and a deadline or a full disk then costs a part of the largest.
+std::vector<size_t> CopyOrder(std::span<const CoreRegion> regions) {
+  std::vector<size_t> order(regions.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [regions](size_t a, size_t b) { return regions[a].file_bytes < regions[b].file_bytes; });
+  return order;
+}
+
+// Gives the file its final size, with holes everywhere. A file system or file size limit that has no room for the holes
+// costs the largest regions. False when some were left out.
+Result<bool> Reserve(int fd, std::vector<CoreRegion>& regions, CoreLayout& layout, const std::vector<std::byte>& notes,
+                     uint64_t page_bytes) {
+  bool whole = true;
+  while (ftruncate(fd, static_cast<off_t>(layout.total_bytes)) != 0) {
+    const auto largest = std::max_element(regions.begin(), regions.end(),
+                                          [](const auto& a, const auto& b) { return a.file_bytes < b.file_bytes; });
+    if ((errno != EFBIG && errno != EINVAL) || largest == regions.end() || largest->file_bytes == 0) {
+      return FailErrno("the core cannot be written");
+    }
+    largest->file_bytes = 0;
+    whole = false;
+    layout = MakeCoreLayout(regions, notes, page_bytes);
+  }
+  return whole;
+}
+
+Result<bool> CopyRegions(CoreMemory& memory, std::span<const CoreRegion> regions, const CoreLayout& layout) {
+  for (const size_t i : CopyOrder(regions)) {
+    const Result<bool> copied = memory.Copy(regions[i], layout.offsets[i]);
+    if (!copied || !*copied) return copied;
+  }
+  return true;
+}
+
+// True when everything is in the file that should be.
+Result<bool> WriteContents(const CoreRequest& request, int fd) {
+  const int32_t tid = TidWithMemory(request);
+  const auto page_bytes = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  UniqueFd pagemap(open(ProcPath(tid, "pagemap").c_str(), O_RDONLY | O_CLOEXEC));
+  CoreMemory memory(request.mem_fd, fd, std::move(pagemap), request.deadline_ns, request.max_bytes);
+  std::vector<CoreRegion> regions = ReadRegions(tid);
+  if (regions.empty())
+    return Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = "no core: the process has no memory any more"});
+  ChooseContents(regions, ReadFilter(tid), memory, page_bytes);
+  const std::vector<std::byte> notes = BuildCoreNotes(request, ReadProcess(request), regions, page_bytes);
+  CoreLayout layout = MakeCoreLayout(regions, notes, page_bytes);
+  const Result<bool> reserved = Reserve(fd, regions, layout, notes, page_bytes);
+  if (!reserved) return reserved;
+  const std::string_view head(reinterpret_cast<const char*>(layout.head.data()), layout.head.size());
+  const Result<void> written = WriteAll(fd, head, kNever);
+  if (!written) return Fail(written.error());
+  const Result<bool> copied = CopyRegions(memory, regions, layout);
+  if (!copied) return copied;
+  return *reserved && *copied;
+}
+
+}  // namespace
+
+Result<std::string> WriteCore(const CoreRequest& request) {
+  const Result<void> checked = Check(request);
+  if (!checked) return Fail(checked.error());
+  const ScopedWriteSignals quiet;
+  const std::string stem = fmt::format("core.{}.{}", FileNameSafe(request.name, kMaxNameInFile), request.crash.pid);
+  // It bears the suffix from the start: whoever kills the writer leaves nothing that looks whole.
+  Result<NewFile> file = NewFile::Create(request.directory, "", stem, kIncompleteSuffix);
+  if (!file) return Fail(std::move(file.error()));
+  const Result<bool> whole = WriteContents(request, file->fd());
+  if (!whole) return Fail(whole.error());
+  return *whole ? file->Publish(stem, "") : file->Keep();
+}
+
+}  // namespace zxctl::report
