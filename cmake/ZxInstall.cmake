@@ -1,0 +1,28 @@
+# What `cmake --install` puts where. zxctl looks for its helpers beside itself and in ../libexec/zxctl.
+install(TARGETS zxctl RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS zxtask-tracer zxtask-report RUNTIME DESTINATION libexec/zxctl)
+
+install(FILES ${CMAKE_SOURCE_DIR}/packaging/completion/zxctl.bash
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME zxctl)
+install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs
+  PATTERN man EXCLUDE)
+
+# Man pages are written in scdoc; without it everything else is installed all the same.
+find_program(ZX_SCDOC scdoc)
+file(GLOB pages CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/man/*.1.scd)
+if(ZX_SCDOC)
+  set(man_pages "")
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/man)
+  foreach(page ${pages})
+    get_filename_component(name ${page} NAME_WLE)
+    add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/man/${name} DEPENDS ${page}
+      COMMAND sh -c "'${ZX_SCDOC}' <'${page}' >'man/${name}'"
+      WORKING_DIRECTORY ${CMAKE_BINARY_DIR} COMMENT "Man page ${name}" VERBATIM)
+    list(APPEND man_pages ${CMAKE_BINARY_DIR}/man/${name})
+  endforeach()
+  add_custom_target(man ALL DEPENDS ${man_pages})
+  install(FILES ${man_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+else()
+  message(WARNING "no scdoc: the man pages are neither built nor installed")
+endif()
