@@ -1,0 +1,72 @@
+# shellcheck shell=bash
+# bash completion for zxctl
+
+_zxctl_run() {
+  local cur=$1 prev=$2
+  case $prev in
+    --report-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
+    --report-dir) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
+    --report-budget | --timeout) mapfile -t COMPREPLY < <(compgen -W '500ms 5s 30s 2m' -- "$cur") && return ;;
+    --follow) mapfile -t COMPREPLY < <(compgen -W 'all threads' -- "$cur") && return ;;
+    --report) mapfile -t COMPREPLY < <(compgen -W 'text json none' -- "$cur") && return ;;
+    --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") && return ;;
+    --on-timeout) mapfile -t COMPREPLY < <(compgen -W 'report kill' -- "$cur") && return ;;
+    --on-tracer-death) mapfile -t COMPREPLY < <(compgen -W 'kill continue' -- "$cur") && return ;;
+  esac
+  if [[ $cur == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W '--follow --on-tracer-death --report --report-file --report-dir
+      --report-budget --with-memory --core --color --timeout --on-timeout --help --' -- "$cur")
+  else
+    mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+  fi
+}
+
+# The index of the word where the program of `run` stands; nothing while there is none yet.
+_zxctl_program_index() {
+  local i
+  for ((i = 2; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      --) echo $((i + 1)) && return ;;
+      --follow | --on-tracer-death | --report | --report-file | --report-dir | --report-budget | --color | --timeout | \
+        --on-timeout) [[ ${COMP_WORDS[i + 1]:-} == '=' ]] && ((i++)); ((i++)) ;;
+      -*) ;;
+      =) ((i++)) ;;
+      *) echo "$i" && return ;;
+    esac
+  done
+}
+
+_zxctl() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} program
+  COMPREPLY=()
+  if ((COMP_CWORD == 1)); then
+    mapfile -t COMPREPLY < <(compgen -W 'run doctor --help --version' -- "$cur")
+    return
+  fi
+  # "--report=json" comes as three words.
+  [[ $cur == '=' ]] && cur=
+  [[ $prev == '=' ]] && prev=${COMP_WORDS[COMP_CWORD - 2]}
+  case ${COMP_WORDS[1]} in
+    run)
+      program=$(_zxctl_program_index)
+      if [[ -n $program && $program -lt $COMP_CWORD ]] && declare -F _command_offset >/dev/null; then
+        _command_offset "$program"
+      elif [[ -n $program && $program -lt $COMP_CWORD ]]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      elif [[ -n $program ]]; then
+        mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+      else
+        _zxctl_run "$cur" "$prev"
+      fi
+      ;;
+    doctor)
+      if [[ $cur == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$cur")
+      else
+        mapfile -t COMPREPLY < <(cd /proc && compgen -G '[0-9]*' | grep -- "^$cur")
+      fi
+      ;;
+  esac
+}
+
+complete -F _zxctl zxctl
