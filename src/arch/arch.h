@@ -1,0 +1,4 @@
+// The machine seam: what the rooms above ask of a machine. Each folder beside this file answers with the same names.
+#pragma once
+
+#include "arch_machine.h"

@@ -1,0 +1,83 @@
+// x86-64: register file, system call view and restart values.
+#pragma once
+
+#include <sys/user.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace zxctl::arch {
+
+// The general registers as PTRACE_GETREGSET NT_PRSTATUS gives them.
+using Registers = user_regs_struct;
+
+inline constexpr std::string_view kMachineName = "x86_64";
+inline constexpr uint16_t kElfMachine = 62;  // EM_X86_64
+
+// What a thread runs: 64-bit code, or 32-bit code on the 64-bit kernel.
+enum class Bits : uint8_t { k64, k32 };
+
+[[nodiscard]] uint64_t Pc(const Registers& registers);
+[[nodiscard]] uint64_t Sp(const Registers& registers);
+[[nodiscard]] uint64_t FramePointer(const Registers& registers);
+[[nodiscard]] Bits CodeBits(const Registers& registers);
+
+// Lengths by which pc stands past a breakpoint instruction when its trap is reported.
+inline constexpr uint64_t kBreakpointPcAdvance = 1;
+
+struct NamedValue {
+  std::string_view name;
+  uint64_t value;
+};
+
+// Registers by name, in the order people read them (rax, rbx, …, rip, eflags, …). For 32-bit code the 32-bit names.
+// `out` holds kNamedRegisterCount entries at least; returns the count written.
+inline constexpr size_t kNamedRegisterCount = 27;
+size_t NameRegisters(const Registers& registers, std::span<NamedValue, kNamedRegisterCount> out);
+
+// True when `address` can be a user or kernel address of this machine at all (canonical, 48 or 57 bits as the running
+// kernel uses).
+[[nodiscard]] bool IsCanonical(uint64_t address);
+
+// ---- restart.cc: the system call a stopped thread was in -------------------------------------------------------
+
+// A value that makes the kernel run an interrupted call again when no handler runs, and fail it with EINTR when one does
+// (ERESTARTNOHAND).
+inline constexpr int64_t kRestartNoHand = -514;
+
+// How a blocking call that ends with EINTR when its task is woken knows its time.
+enum class TimeoutKind : uint8_t {
+  kNone,             // blocks without limit
+  kMilliseconds,     // a register in ms, negative for no limit
+  kTimespec,         // a register points to {i64 s, i64 ns}; null for no limit
+  kUringTimespec,    // io_uring_enter: the timespec stands in the extended argument, if there is one
+  kSocketReceive,    // SO_RCVTIMEO of the descriptor in the first argument
+  kSocketSend,       // SO_SNDTIMEO of the same
+};
+
+// A call that is safe to run again after -EINTR: it has no effect before it returns that.
+struct RestartableCall {
+  TimeoutKind timeout = TimeoutKind::kNone;
+  uint64_t timeout_argument = 0;  // the argument register of kMilliseconds, kTimespec, kUringTimespec
+  uint64_t fd = 0;                // the first argument, for the socket kinds
+  int64_t timeout_result = 0;     // what the call itself returns when its time is up
+};
+
+// The number of the system call the registers show, negative when they show none.
+[[nodiscard]] int64_t SystemCallNumber(const Registers& registers);
+
+// True when the registers of a stop show a system call that ended with -EINTR. The cheap first look.
+[[nodiscard]] bool EndedWithEintr(const Registers& registers);
+
+// The restartable call that the registers show, if it is on the list. `compat` is true when the call came in through the
+// 32-bit entry: its numbers differ.
+[[nodiscard]] std::optional<RestartableCall> FindRestartableCall(const Registers& registers, bool compat);
+
+// Registers with which the thread runs its interrupted call again.
+void SetRestart(Registers& registers);
+// Registers with which the thread returns `result` from its interrupted call and the kernel restarts nothing.
+void SetResult(Registers& registers, int64_t result);
+
+}  // namespace zxctl::arch

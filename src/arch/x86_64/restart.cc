@@ -1,0 +1,121 @@
+#include <asm/unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "arch_machine.h"
+
+namespace zxctl::arch {
+namespace {
+
+// Where a call on the list keeps its time. `argument` counts from 0.
+struct Entry {
+  uint32_t number;
+  TimeoutKind timeout;
+  uint8_t argument;
+  int16_t timeout_result;
+};
+
+// io_uring_enter: flags stand in argument 3, and the extended argument in argument 4 if the first flag is set. With one of
+// the others the time is absolute, or stands where only the ring knows.
+constexpr uint64_t kUringExtArg = 1U << 3;
+constexpr uint64_t kUringAbsTimer = 1U << 5;
+constexpr uint64_t kUringExtArgReg = 1U << 6;
+
+bool HasRelativeUringTimeout(uint64_t flags) {
+  return (flags & kUringExtArg) != 0 && (flags & (kUringAbsTimer | kUringExtArgReg)) == 0;
+}
+
+// 64-bit calls that Linux fails with EINTR, not with a restart, when their task is woken by a signal that runs no
+// handler. None has an effect before it returns EINTR.
+constexpr std::array<Entry, 22> kList64 = {{
+    {__NR_read, TimeoutKind::kSocketReceive, 0, -EAGAIN},
+    {__NR_readv, TimeoutKind::kSocketReceive, 0, -EAGAIN},
+    {__NR_recvfrom, TimeoutKind::kSocketReceive, 0, -EAGAIN},
+    {__NR_recvmsg, TimeoutKind::kSocketReceive, 0, -EAGAIN},
+    {__NR_accept, TimeoutKind::kSocketReceive, 0, -EAGAIN},
+    {__NR_accept4, TimeoutKind::kSocketReceive, 0, -EAGAIN},
+    {__NR_write, TimeoutKind::kSocketSend, 0, -EAGAIN},
+    {__NR_writev, TimeoutKind::kSocketSend, 0, -EAGAIN},
+    {__NR_sendto, TimeoutKind::kSocketSend, 0, -EAGAIN},
+    {__NR_sendmsg, TimeoutKind::kSocketSend, 0, -EAGAIN},
+    {__NR_connect, TimeoutKind::kSocketSend, 0, -EINPROGRESS},
+    {__NR_recvmmsg, TimeoutKind::kSocketReceive, 0, -EAGAIN},
+    {__NR_sendmmsg, TimeoutKind::kSocketSend, 0, -EAGAIN},
+    {__NR_epoll_wait, TimeoutKind::kMilliseconds, 3, 0},
+    {__NR_epoll_pwait, TimeoutKind::kMilliseconds, 3, 0},
+    {__NR_epoll_pwait2, TimeoutKind::kTimespec, 3, 0},
+    {__NR_rt_sigtimedwait, TimeoutKind::kTimespec, 2, -EAGAIN},
+    {__NR_semop, TimeoutKind::kNone, 0, 0},
+    {__NR_semtimedop, TimeoutKind::kTimespec, 3, -EAGAIN},
+    {__NR_io_getevents, TimeoutKind::kTimespec, 4, 0},
+    {__NR_io_pgetevents, TimeoutKind::kTimespec, 4, 0},
+    {__NR_io_uring_enter, TimeoutKind::kUringTimespec, 4, -ETIME},
+}};
+
+// The same for the 32-bit entry; its numbers are part of the i386 interface. Calls with a 32-bit timespec keep their
+// time in another layout and restart in full.
+constexpr std::array<Entry, 15> kList32 = {{
+    {3, TimeoutKind::kSocketReceive, 0, -EAGAIN},    // read
+    {4, TimeoutKind::kSocketSend, 0, -EAGAIN},       // write
+    {145, TimeoutKind::kSocketReceive, 0, -EAGAIN},  // readv
+    {146, TimeoutKind::kSocketSend, 0, -EAGAIN},     // writev
+    {256, TimeoutKind::kMilliseconds, 3, 0},         // epoll_wait
+    {319, TimeoutKind::kMilliseconds, 3, 0},         // epoll_pwait
+    {441, TimeoutKind::kTimespec, 3, 0},             // epoll_pwait2
+    {177, TimeoutKind::kNone, 0, 0},                 // rt_sigtimedwait
+    {421, TimeoutKind::kTimespec, 2, -EAGAIN},       // rt_sigtimedwait_time64
+    {362, TimeoutKind::kSocketSend, 0, -EINPROGRESS},  // connect
+    {364, TimeoutKind::kSocketReceive, 0, -EAGAIN},  // accept4
+    {371, TimeoutKind::kSocketReceive, 0, -EAGAIN},  // recvfrom
+    {372, TimeoutKind::kSocketReceive, 0, -EAGAIN},  // recvmsg
+    {369, TimeoutKind::kSocketSend, 0, -EAGAIN},     // sendto
+    {370, TimeoutKind::kSocketSend, 0, -EAGAIN},     // sendmsg
+}};
+
+std::array<uint64_t, 6> Arguments(const Registers& r, bool compat) {
+  if (compat) {
+    const auto low = [](uint64_t value) { return value & 0xffffffffU; };
+    return {low(r.rbx), low(r.rcx), low(r.rdx), low(r.rsi), low(r.rdi), low(r.rbp)};
+  }
+  return {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9};
+}
+
+template <size_t N>
+const Entry* Find(const std::array<Entry, N>& list, uint64_t number) {
+  const auto* found = std::find_if(list.begin(), list.end(), [number](const Entry& e) { return e.number == number; });
+  return found == list.end() ? nullptr : found;
+}
+
+}  // namespace
+
+int64_t SystemCallNumber(const Registers& registers) { return static_cast<int64_t>(registers.orig_rax); }
+
+bool EndedWithEintr(const Registers& registers) {
+  return static_cast<int64_t>(registers.orig_rax) >= 0 && static_cast<int32_t>(registers.rax) == -EINTR;
+}
+
+std::optional<RestartableCall> FindRestartableCall(const Registers& registers, bool compat) {
+  if (!EndedWithEintr(registers)) return std::nullopt;
+  const Entry* entry = compat ? Find(kList32, registers.orig_rax) : Find(kList64, registers.orig_rax);
+  if (entry == nullptr) return std::nullopt;
+  const auto arguments = Arguments(registers, compat);
+  RestartableCall call{.timeout = entry->timeout,
+                       .timeout_argument = arguments[entry->argument],
+                       .fd = arguments[0],
+                       .timeout_result = entry->timeout_result};
+  if (call.timeout == TimeoutKind::kUringTimespec && !HasRelativeUringTimeout(arguments[3])) {
+    call.timeout = TimeoutKind::kNone;
+  }
+  return call;
+}
+
+void SetRestart(Registers& registers) { registers.rax = static_cast<uint64_t>(kRestartNoHand); }
+
+void SetResult(Registers& registers, int64_t result) {
+  registers.rax = static_cast<uint64_t>(result);
+  registers.orig_rax = static_cast<uint64_t>(-1);
+}
+
+}  // namespace zxctl::arch

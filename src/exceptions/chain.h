@@ -1,0 +1,78 @@
+// Who is asked about an exception, and in what order: debugger, thread, process, job, parent job … root job.
+// Pure; handlers are looked up at each step, not up front.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/status.h"
+#include "supervisor/task_tree.h"
+
+namespace zxctl {
+
+class ExceptionHandler;
+
+// The levels of the walk; the numbers are those of the thread info's wait_exception_port_type.
+enum class ChainLevel : uint32_t { kDebugger = 1, kThread = 2, kProcess = 3, kJob = 4 };
+
+struct Binding {
+  ExceptionHandler* handler = nullptr;
+  uint64_t key = 0;
+  bool first_chance = false;  // asked before the program's own signal handler
+  int64_t lease_ns = 0;       // an answer later than this counts as "next handler"; 0: no limit
+};
+
+// The slots of all tasks: one ordinary slot for each task, one more for a process's debugger.
+class Bindings {
+ public:
+  // ALREADY_BOUND when the slot is taken.
+  [[nodiscard]] Result<void> Bind(Koid task, ChainLevel level, const Binding& binding);
+  // BAD_STATE when nothing is bound.
+  [[nodiscard]] Result<void> Unbind(Koid task, ChainLevel level);
+  // What is bound now; null if nothing is.
+  [[nodiscard]] const Binding* Find(Koid task, ChainLevel level) const;
+  // Drops every slot of a task that is gone.
+  void ForgetTask(Koid task);
+  // Drops every slot of a handler that is gone.
+  void ForgetHandler(const ExceptionHandler* handler);
+
+ private:
+  std::map<std::pair<Koid, ChainLevel>, Binding> slots_;
+};
+
+// Which bindings a walk asks.
+enum class Chance : uint8_t {
+  kFirst,   // the program's own handler comes next: the debugger and those who asked to go first
+  kSecond,  // the program would die of it: everybody who was not asked at the first chance
+  kBoth,    // nothing of the program's runs: everybody
+};
+
+// One walk up the chain for one exception. Holds no pointer into the tree: a task may end while a handler thinks.
+class ChainWalk {
+ public:
+  struct Stop {
+    ChainLevel level = ChainLevel::kDebugger;
+    Koid task = 0;
+    Binding binding;
+  };
+
+  ChainWalk(const Thread& thread, Chance chance);
+
+  // The next handler that is bound now, or nothing at the end of the chain.
+  [[nodiscard]] std::optional<Stop> Next(const Bindings& bindings);
+
+ private:
+  struct Place {
+    ChainLevel level;
+    Koid task;
+  };
+  [[nodiscard]] bool Asks(ChainLevel level, const Binding& binding) const;
+
+  std::vector<Place> places_;
+  size_t next_ = 0;
+  Chance chance_;
+};
+
+}  // namespace zxctl

@@ -1,0 +1,132 @@
+#include "exceptions/router.h"
+
+#include <csignal>
+
+#include "exceptions/classify.h"
+
+namespace zxctl {
+namespace {
+
+Chance ChanceFor(const FaultStop& fault) {
+  return fault.disposition == Disposition::kCaught && !fault.forced_death ? Chance::kFirst : Chance::kBoth;
+}
+
+}  // namespace
+
+bool RepeatsFirstFault(const FirstFault& first, const arch::Registers& now, const SignalRecord& signal, pid_t pid) {
+  const bool not_pushed = signal.signo == SIGSEGV && signal.code == SI_KERNEL && signal.address == 0 &&
+                          arch::Pc(now) == arch::Pc(first.registers) && arch::Sp(now) == arch::Sp(first.registers);
+  const bool raised_again = signal.signo == first.signal.signo && (signal.code == SI_TKILL || signal.code == SI_USER) &&
+                            signal.pid == pid;
+  return not_pushed || raised_again;
+}
+
+Verdict ExceptionRouter::Consult(const FaultStop& fault) {
+  if (!ClassifySignal(fault.signal)) return Verdict::kDeliver;
+  ChainWalk walk(*fault.thread, ChanceFor(fault));
+  return walk.Next(bindings_) ? Verdict::kRaise : Verdict::kDeliver;
+}
+
+ExceptionPacket ExceptionRouter::MakePacket(const FaultStop& fault, bool first_chance) {
+  const Thread& thread = *fault.thread;
+  ExceptionPacket packet{.pid = thread.process->pid,
+                         .tid = thread.tid,
+                         .process = thread.process->koid,
+                         .thread = thread.koid,
+                         .type = ClassifySignal(fault.signal).value_or(ExceptionType::kGeneral),
+                         .first_chance = first_chance,
+                         .forced_death = fault.forced_death,
+                         .signal = fault.signal};
+  if (thread.first_fault == nullptr || first_chance) return packet;
+  arch::Registers now{};
+  (void)tracer_->ops().GetRegisters(thread.tid, now);
+  if (!RepeatsFirstFault(*thread.first_fault, now, fault.signal, packet.pid)) return packet;
+  packet.first = *thread.first_fault;
+  packet.type = ClassifySignal(packet.first->signal).value_or(packet.type);
+  return packet;
+}
+
+zxctl::Answer ExceptionRouter::Raise(const FaultStop& fault) {
+  const Chance chance = ChanceFor(fault);
+  const pid_t tid = fault.thread->tid;
+  active_.insert_or_assign(
+      tid, Active{.walk = ChainWalk(*fault.thread, chance), .packet = MakePacket(fault, chance == Chance::kFirst)});
+  return Walk(tid);
+}
+
+zxctl::Answer ExceptionRouter::Walk(pid_t tid) {
+  auto found = active_.find(tid);
+  Active& active = found->second;
+  while (const auto stop = active.walk.Next(bindings_)) {
+    active.handler = stop->binding.handler;
+    active.packet.key = stop->binding.key;
+    active.packet.level = stop->level;
+    switch (active.handler->Offer(active.packet)) {
+      case HandlerAnswer::kPending:
+        TakeLease(tid, active, stop->binding.lease_ns);
+        return zxctl::Answer::kPending;
+      case HandlerAnswer::kResume:
+        active_.erase(found);
+        return zxctl::Answer::kResume;
+      case HandlerAnswer::kTryNext:
+        break;
+    }
+  }
+  active_.erase(found);
+  return zxctl::Answer::kDeliver;
+}
+
+void ExceptionRouter::TakeLease(pid_t tid, Active& active, int64_t lease_ns) {
+  if (lease_ns <= 0) return;
+  active.lease = timers_.Add(clock_.NowNs() + lease_ns, [this, tid] {
+    const auto late = active_.find(tid);
+    if (late == active_.end()) return;
+    ExceptionHandler& handler = *late->second.handler;
+    late->second.lease = 0;
+    handler.Withdraw(tid);
+    AnswerOf(handler, tid, HandlerAnswer::kTryNext);
+  });
+}
+
+bool ExceptionRouter::AnswerOf(ExceptionHandler& handler, pid_t tid, HandlerAnswer answer) {
+  const auto found = active_.find(tid);
+  if (found == active_.end() || found->second.handler != &handler || answer == HandlerAnswer::kPending) return false;
+  timers_.Cancel(found->second.lease);
+  found->second.lease = 0;
+  if (answer == HandlerAnswer::kResume) {
+    active_.erase(found);
+    Finish(tid, zxctl::Answer::kResume);
+    return true;
+  }
+  Finish(tid, Walk(tid));
+  return true;
+}
+
+void ExceptionRouter::Finish(pid_t tid, zxctl::Answer answer) {
+  if (answer != zxctl::Answer::kPending) tracer_->AnswerException(tid, answer);
+}
+
+void ExceptionRouter::RemoveHandler(ExceptionHandler& handler) {
+  bindings_.ForgetHandler(&handler);
+  std::vector<pid_t> waiting;
+  for (const auto& [tid, active] : active_) {
+    if (active.handler == &handler) waiting.push_back(tid);
+  }
+  for (const pid_t tid : waiting) AnswerOf(handler, tid, HandlerAnswer::kTryNext);
+}
+
+void ExceptionRouter::Withdraw(pid_t tid) {
+  const auto found = active_.find(tid);
+  if (found == active_.end()) return;
+  timers_.Cancel(found->second.lease);
+  ExceptionHandler* handler = found->second.handler;
+  active_.erase(found);
+  if (handler != nullptr) handler->Withdraw(tid);
+}
+
+void ExceptionRouter::OnSilentDeath(pid_t pid, int wait_status) {
+  const Binding* binding = bindings_.Find(tracer_->tree().root_job().koid, ChainLevel::kJob);
+  if (binding != nullptr) binding->handler->OnSilentDeath(pid, wait_status);
+}
+
+}  // namespace zxctl

@@ -1,0 +1,63 @@
+// A byte ring in shared memory with one producer and one consumer, which need not trust each other.
+//
+// A message is an 8-byte header {size, type} and its payload, padded to 8 bytes; messages never wrap in the middle of a
+// header. Positions only grow. The consumer copies a message out before it looks at it, and checks every number that
+// the other side could have written: a producer that writes garbage makes Read() fail, nothing else.
+//
+// Threads: one producer thread and one consumer thread at a time; no locks are taken, and nothing blocks.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+
+namespace zxctl::ring {
+
+// The control words of one direction, at the start of its memory. All are shared with the other side.
+struct alignas(64) RingHeader {
+  std::atomic<uint64_t> head;  // bytes ever produced
+  std::atomic<uint64_t> tail;  // bytes ever consumed
+  std::atomic<uint32_t> wake;  // futex word; the producer increments it after each message
+  uint32_t reserved;
+};
+static_assert(sizeof(RingHeader) == 64);
+
+struct MessageHeader {
+  uint32_t size = 0;  // header and payload, without padding
+  uint32_t type = 0;
+};
+
+struct Message {
+  uint32_t type = 0;
+  std::vector<std::byte> payload;
+};
+
+// One direction. Does not own the memory.
+class Ring {
+ public:
+  // `data` has a size that is a power of two of at least 64 bytes.
+  Ring(RingHeader* header, std::span<std::byte> data) : header_(header), data_(data) {}
+
+  // Appends a message; false when there is no room now. A message larger than the ring never has room.
+  [[nodiscard]] bool Write(uint32_t type, std::span<const std::byte> payload);
+
+  // Takes the next message: OK and true, OK and false when there is none, or IO_DATA_INTEGRITY when the producer has
+  // written something that is not a message. After an error the ring stays unusable.
+  [[nodiscard]] Result<bool> Read(Message& out);
+
+  // The futex word, for waiting until something is produced.
+  [[nodiscard]] std::atomic<uint32_t>& wake_word() { return header_->wake; }
+
+ private:
+  void CopyIn(uint64_t position, std::span<const std::byte> bytes);
+  void CopyOut(uint64_t position, std::span<std::byte> bytes) const;
+
+  RingHeader* header_;
+  std::span<std::byte> data_;
+};
+
+}  // namespace zxctl::ring

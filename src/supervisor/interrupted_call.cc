@@ -1,0 +1,147 @@
+// The tracer at a stop that broke a system call off: no EINTR reaches a program because it is supervised.
+#include <csignal>
+
+#include "supervisor/tracer.h"
+
+namespace zxctl {
+namespace {
+
+constexpr int kLastStatSignal = 31;  // stat lines show the signals up to here
+// A deadline that finds the call between two stops looks again after this.
+constexpr int64_t kTimerRetryNs = 1 * kNsPerMs;
+
+int64_t TimespecNs(const int64_t (&value)[2]) { return value[0] * kNsPerSec + value[1]; }
+
+}  // namespace
+
+bool Tracer::IsIgnored(Thread& thread, int signo) {
+  SignalSets sets;
+  if (signo <= kLastStatSignal) {
+    if (!LookAtSignals(thread, sets)) return false;
+  } else if (!ops_.ReadSignalMasks(thread.tid, sets.ignored, sets.caught)) {
+    return false;
+  }
+  switch (DispositionOf(sets, signo)) {
+    case Disposition::kIgnored:
+      return true;
+    case Disposition::kCaught:
+      return false;
+    case Disposition::kDefault: {
+      const DefaultAction action = DefaultActionOf(signo);
+      return action == DefaultAction::kIgnore || action == DefaultAction::kContinue;
+    }
+  }
+  return false;
+}
+
+void Tracer::RepairAfterSignal(Thread& thread, int signo) {
+  if (thread.job_stop_broke_call || thread.process == nullptr) return;
+  arch::Registers registers{};
+  if (!ops_.GetRegisters(thread.tid, registers).ok() || !arch::EndedWithEintr(registers)) return;
+  bool compat = false;
+  if (!ops_.IsCompatCall(thread.tid, compat).ok()) return;
+  const auto call = arch::FindRestartableCall(registers, compat);
+  if (!call || !IsIgnored(thread, signo)) return DropWatch(thread);
+  RestartCall(thread, registers, *call);
+}
+
+void Tracer::RepairAfterInterrupt(Thread& thread) {
+  if (thread.job_stop_broke_call || thread.process == nullptr) return;
+  arch::Registers registers{};
+  if (!ops_.GetRegisters(thread.tid, registers).ok() || !arch::EndedWithEintr(registers)) return;
+  bool compat = false;
+  if (!ops_.IsCompatCall(thread.tid, compat).ok()) return;
+  if (const auto call = arch::FindRestartableCall(registers, compat); call) RestartCall(thread, registers, *call);
+}
+
+void Tracer::RestartCall(Thread& thread, arch::Registers& registers, const arch::RestartableCall& call) {
+  ++stats_.restarted_calls;
+  const bool same_call = thread.watch != nullptr && thread.watch->interrupted();
+  if (same_call && thread.watch->Expired(clock_.NowNs())) {
+    arch::SetResult(registers, call.timeout_result);
+    (void)ops_.SetRegisters(thread.tid, registers);
+    return DropWatch(thread);
+  }
+  arch::SetRestart(registers);
+  if (!ops_.SetRegisters(thread.tid, registers).ok()) return;
+  if (same_call) {
+    thread.watch->Restart();
+    return ArmCallTimer(thread);
+  }
+  DropWatch(thread);
+  const int64_t timeout_ns = TimeoutNs(thread, call);
+  if (timeout_ns > 0) thread.watch = std::make_unique<CallWatch>(timeout_ns);
+}
+
+int64_t Tracer::TimeoutNs(const Thread& thread, const arch::RestartableCall& call) {
+  const auto read_timespec = [&](uint64_t address) -> int64_t {
+    int64_t value[2] = {};
+    if (address == 0 || ops_.ReadMemory(thread.tid, address, value, sizeof(value)) != sizeof(value)) return 0;
+    return TimespecNs(value);
+  };
+  switch (call.timeout) {
+    case arch::TimeoutKind::kNone:
+      return 0;
+    case arch::TimeoutKind::kMilliseconds:
+      return static_cast<int32_t>(call.timeout_argument) * kNsPerMs;
+    case arch::TimeoutKind::kTimespec:
+      return read_timespec(call.timeout_argument);
+    case arch::TimeoutKind::kUringTimespec: {
+      // struct io_uring_getevents_arg: the timespec's address is its third word.
+      uint64_t argument[3] = {};
+      const uint64_t address = call.timeout_argument;
+      if (ops_.ReadMemory(thread.tid, address, argument, sizeof(argument)) != sizeof(argument)) return 0;
+      return read_timespec(argument[2]);
+    }
+    case arch::TimeoutKind::kSocketReceive:
+      return ops_.SocketTimeoutNs(thread.process->pid, static_cast<int>(call.fd), true);
+    case arch::TimeoutKind::kSocketSend:
+      return ops_.SocketTimeoutNs(thread.process->pid, static_cast<int>(call.fd), false);
+  }
+  return 0;
+}
+
+void Tracer::ArmCallTimer(Thread& thread) {
+  const pid_t tid = thread.tid;
+  timers_.Cancel(thread.watch->timer);
+  const int64_t when = std::max(thread.watch->deadline_ns(), clock_.NowNs() + kTimerRetryNs);
+  thread.watch->timer = timers_.Add(when, [this, tid] {
+    Thread* late = tree_.FindThread(tid);
+    if (late == nullptr || late->watch == nullptr) return;
+    late->watch->timer = 0;
+    const bool in_call = late->watch->phase() == CallWatch::Phase::kInCall && late->state.stop == PtraceStop::kRunning;
+    if (in_call) {
+      (void)ops_.Interrupt(tid);
+    } else {
+      ArmCallTimer(*late);
+    }
+  });
+}
+
+void Tracer::DropWatch(Thread& thread) {
+  if (thread.watch == nullptr) return;
+  timers_.Cancel(thread.watch->timer);
+  thread.watch.reset();
+}
+
+void Tracer::OnSyscallStop(Thread& thread) {
+  thread.job_stop_broke_call = false;  // the next call has begun
+  if (thread.watch != nullptr) {
+    arch::Registers registers{};
+    (void)ops_.GetRegisters(thread.tid, registers);
+    if (!thread.watch->OnSyscallStop(arch::EndedWithEintr(registers), clock_.NowNs())) DropWatch(thread);
+  }
+  Apply(thread.tid, {.kind = EventKind::kSyscallStop});
+}
+
+// A job-control stop breaks the call off without a supervisor too; that EINTR is the program's own.
+void Tracer::OnGroupStop(Thread& thread) {
+  arch::Registers registers{};
+  if (ops_.GetRegisters(thread.tid, registers).ok() && arch::EndedWithEintr(registers)) {
+    thread.job_stop_broke_call = true;
+    DropWatch(thread);
+  }
+  Apply(thread.tid, {.kind = EventKind::kGroupStop});
+}
+
+}  // namespace zxctl

@@ -1,0 +1,150 @@
+#include "supervisor/linux_ptrace_ops.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/proc_file.h"
+
+namespace zxctl {
+namespace {
+
+OpResult Call(long request, pid_t tid, uintptr_t address, uintptr_t data) {
+  if (syscall(SYS_ptrace, request, static_cast<long>(tid), address, data) >= 0) return {};
+  return OpResult(errno);
+}
+
+uintptr_t Pointer(void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
+
+uint64_t ParseHex(std::optional<std::string_view> text) {
+  uint64_t value = 0;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), value, 16);
+  return value;
+}
+
+std::string StatusPath(pid_t tid) { return fmt::format("/proc/{}/status", tid); }
+constexpr size_t kStatusBytes = 16384;
+
+}  // namespace
+
+bool OpResult::gone() const { return error_ == ESRCH; }
+
+OpResult LinuxPtraceOps::Seize(pid_t tid, uint64_t options) { return Call(PTRACE_SEIZE, tid, 0, options); }
+OpResult LinuxPtraceOps::SetOptions(pid_t tid, uint64_t options) { return Call(PTRACE_SETOPTIONS, tid, 0, options); }
+OpResult LinuxPtraceOps::Listen(pid_t tid) { return Call(PTRACE_LISTEN, tid, 0, 0); }
+OpResult LinuxPtraceOps::Interrupt(pid_t tid) { return Call(PTRACE_INTERRUPT, tid, 0, 0); }
+
+OpResult LinuxPtraceOps::Resume(pid_t tid, ResumeMode mode, int signo) {
+  return Call(mode == ResumeMode::kContinue ? PTRACE_CONT : PTRACE_SYSCALL, tid, 0, static_cast<uintptr_t>(signo));
+}
+
+OpResult LinuxPtraceOps::Detach(pid_t tid, int signo) {
+  return Call(PTRACE_DETACH, tid, 0, static_cast<uintptr_t>(signo));
+}
+
+OpResult LinuxPtraceOps::GetRegisters(pid_t tid, arch::Registers& out) {
+  return Call(PTRACE_GETREGS, tid, 0, Pointer(&out));
+}
+
+OpResult LinuxPtraceOps::SetRegisters(pid_t tid, const arch::Registers& registers) {
+  arch::Registers copy = registers;
+  return Call(PTRACE_SETREGS, tid, 0, Pointer(&copy));
+}
+
+OpResult LinuxPtraceOps::GetSiginfo(pid_t tid, siginfo_t& out) { return Call(PTRACE_GETSIGINFO, tid, 0, Pointer(&out)); }
+
+OpResult LinuxPtraceOps::GetEventMessage(pid_t tid, uint64_t& out) {
+  return Call(PTRACE_GETEVENTMSG, tid, 0, Pointer(&out));
+}
+
+OpResult LinuxPtraceOps::IsCompatCall(pid_t tid, bool& out) {
+  __ptrace_syscall_info info{};
+  const OpResult result = Call(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), Pointer(&info));
+  out = info.arch == AUDIT_ARCH_I386;
+  return result;
+}
+
+WaitResult LinuxPtraceOps::Wait(pid_t tid) {
+  int status = 0;
+  const long got = syscall(SYS_wait4, static_cast<long>(tid), &status, __WALL | WNOHANG, nullptr);
+  return {.tid = static_cast<pid_t>(got < 0 ? -1 : got), .status = status};
+}
+
+bool LinuxPtraceOps::IsThreadOf(pid_t tgid, pid_t tid) {
+  // Signal 0 is not sent. EPERM means that the thread is there and belongs to somebody else.
+  return syscall(SYS_tgkill, tgid, tid, 0) == 0 || errno == EPERM;
+}
+
+pid_t LinuxPtraceOps::FindProcessOf(pid_t tid) { return static_cast<pid_t>(ReadStatusNumber(tid, "Tgid").value_or(0)); }
+
+size_t LinuxPtraceOps::ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) {
+  if (!fd.valid()) {
+    fd.Reset(open(fmt::format("/proc/{}/task/{}/stat", tgid, tid).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd.valid()) return 0;
+  }
+  const ssize_t got = pread(fd.get(), buffer, size, 0);
+  return got < 0 ? 0 : static_cast<size_t>(got);
+}
+
+bool LinuxPtraceOps::ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& caught) {
+  const auto status = ReadFile(StatusPath(tid), kStatusBytes);
+  if (!status) return false;
+  ignored = ParseHex(StatusField(*status, "SigIgn"));
+  caught = ParseHex(StatusField(*status, "SigCgt"));
+  return true;
+}
+
+int LinuxPtraceOps::ReadSeccompMode(pid_t tid) { return static_cast<int>(ReadStatusNumber(tid, "Seccomp").value_or(0)); }
+
+size_t LinuxPtraceOps::ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) {
+  const iovec local{.iov_base = out, .iov_len = size};
+  const iovec remote{.iov_base = reinterpret_cast<void*>(address), .iov_len = size};
+  const ssize_t got = process_vm_readv(tid, &local, 1, &remote, 1, 0);
+  return got < 0 ? 0 : static_cast<size_t>(got);
+}
+
+int64_t LinuxPtraceOps::SocketTimeoutNs(pid_t tgid, int fd, bool receive) {
+  const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, tgid, 0)));
+  if (!process.valid()) return 0;
+  const UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), fd, 0)));
+  if (!copy.valid()) return 0;
+  timeval timeout{};
+  socklen_t size = sizeof(timeout);
+  if (getsockopt(copy.get(), SOL_SOCKET, receive ? SO_RCVTIMEO : SO_SNDTIMEO, &timeout, &size) != 0) return 0;
+  return timeout.tv_sec * kNsPerSec + timeout.tv_usec * kNsPerUs;
+}
+
+bool LinuxPtraceOps::LostPrivileges(pid_t tgid) {
+  struct stat file{};
+  if (stat(fmt::format("/proc/{}/exe", tgid).c_str(), &file) != 0) return false;
+  if ((file.st_mode & (S_ISUID | S_ISGID)) == 0) return false;
+  const auto status = ReadFile(StatusPath(tgid), kStatusBytes);
+  if (!status) return false;
+  const auto effective = [&status](std::string_view field) {
+    // "real effective saved filesystem"
+    const auto text = StatusField(*status, field).value_or("");
+    uint64_t value = 0;
+    const size_t tab = text.find('\t');
+    if (tab != std::string_view::npos) std::from_chars(text.data() + tab + 1, text.data() + text.size(), value);
+    return value;
+  };
+  if ((file.st_mode & S_ISUID) != 0 && effective("Uid") != file.st_uid) return true;
+  return (file.st_mode & S_ISGID) != 0 && effective("Gid") != file.st_gid;
+}
+
+void LinuxPtraceOps::Kill(pid_t tgid) { kill(tgid, SIGKILL); }
+
+}  // namespace zxctl

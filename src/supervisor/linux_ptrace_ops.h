@@ -1,0 +1,33 @@
+// PtraceOps on the running kernel.
+#pragma once
+
+#include "supervisor/ptrace_ops.h"
+
+namespace zxctl {
+
+class LinuxPtraceOps final : public PtraceOps {
+ public:
+  OpResult Seize(pid_t tid, uint64_t options) override;
+  OpResult SetOptions(pid_t tid, uint64_t options) override;
+  OpResult Resume(pid_t tid, ResumeMode mode, int signo) override;
+  OpResult Listen(pid_t tid) override;
+  OpResult Interrupt(pid_t tid) override;
+  OpResult Detach(pid_t tid, int signo) override;
+  OpResult GetRegisters(pid_t tid, arch::Registers& out) override;
+  OpResult SetRegisters(pid_t tid, const arch::Registers& registers) override;
+  OpResult GetSiginfo(pid_t tid, siginfo_t& out) override;
+  OpResult GetEventMessage(pid_t tid, uint64_t& out) override;
+  OpResult IsCompatCall(pid_t tid, bool& out) override;
+  WaitResult Wait(pid_t tid) override;
+  bool IsThreadOf(pid_t tgid, pid_t tid) override;
+  pid_t FindProcessOf(pid_t tid) override;
+  size_t ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) override;
+  bool ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& caught) override;
+  int ReadSeccompMode(pid_t tid) override;
+  size_t ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) override;
+  int64_t SocketTimeoutNs(pid_t tgid, int fd, bool receive) override;
+  bool LostPrivileges(pid_t tgid) override;
+  void Kill(pid_t tgid) override;
+};
+
+}  // namespace zxctl

@@ -1,0 +1,83 @@
+// The seam to the kernel: every ptrace and wait call the tracer makes, so that a fake can stand in for it.
+//
+// All calls are for the one thread that attached. Each can find the tracee gone, at any time: SIGKILL asks nobody.
+// That is news for the state machine, not an error, and so has a name of its own.
+#pragma once
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "arch/arch.h"
+#include "base/status.h"
+#include "base/unique_fd.h"
+
+namespace zxctl {
+
+// The outcome of a call on a tracee: an errno, 0 for success.
+class [[nodiscard]] OpResult {
+ public:
+  OpResult() = default;
+  explicit OpResult(int error) : error_(error) {}
+  [[nodiscard]] bool ok() const { return error_ == 0; }
+  // The tracee was killed, or is no longer stopped because it is being killed.
+  [[nodiscard]] bool gone() const;
+  [[nodiscard]] int error() const { return error_; }
+
+ private:
+  int error_ = 0;
+};
+
+enum class ResumeMode : uint8_t {
+  kContinue,     // PTRACE_CONT
+  kUntilSyscall  // PTRACE_SYSCALL
+};
+
+struct WaitResult {
+  pid_t tid = 0;  // 0: nothing to report; -1: there is no such child (any more)
+  int status = 0;
+};
+
+class PtraceOps {
+ public:
+  virtual ~PtraceOps() = default;
+
+  virtual OpResult Seize(pid_t tid, uint64_t options) = 0;
+  virtual OpResult SetOptions(pid_t tid, uint64_t options) = 0;
+  virtual OpResult Resume(pid_t tid, ResumeMode mode, int signo) = 0;
+  virtual OpResult Listen(pid_t tid) = 0;
+  virtual OpResult Interrupt(pid_t tid) = 0;
+  virtual OpResult Detach(pid_t tid, int signo) = 0;
+  virtual OpResult GetRegisters(pid_t tid, arch::Registers& out) = 0;
+  virtual OpResult SetRegisters(pid_t tid, const arch::Registers& registers) = 0;
+  virtual OpResult GetSiginfo(pid_t tid, siginfo_t& out) = 0;
+  virtual OpResult GetEventMessage(pid_t tid, uint64_t& out) = 0;
+  // True when the system call the tracee is in, or comes from, entered through the 32-bit interface.
+  virtual OpResult IsCompatCall(pid_t tid, bool& out) = 0;
+
+  // waitpid(tid, …, __WALL | WNOHANG); tid -1 is any.
+  virtual WaitResult Wait(pid_t tid) = 0;
+
+  // True when `tid` is a thread of process `tgid`; false when it is not, or is gone.
+  virtual bool IsThreadOf(pid_t tgid, pid_t tid) = 0;
+  // The process a task belongs to, by the slow way through /proc; 0 when it is gone.
+  virtual pid_t FindProcessOf(pid_t tid) = 0;
+  // The line of /proc/PID/task/TID/stat. `fd` caches the open file between calls. Empty when the task is gone.
+  virtual size_t ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) = 0;
+  // SigIgn and SigCgt of /proc/TID/status, for real-time signals, which stat does not show.
+  virtual bool ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& caught) = 0;
+  // The Seccomp field of /proc/TID/status: 0 none, 1 strict, 2 filter.
+  virtual int ReadSeccompMode(pid_t tid) = 0;
+  // Copies from the tracee's memory; the number of bytes read.
+  virtual size_t ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) = 0;
+  // SO_RCVTIMEO or SO_SNDTIMEO of a descriptor of the tracee in ns, 0 when it has none or is no socket.
+  virtual int64_t SocketTimeoutNs(pid_t tgid, int fd, bool receive) = 0;
+  // True when the program the process has just executed asks for other credentials than it got (a setuid file whose
+  // privileges were withheld).
+  virtual bool LostPrivileges(pid_t tgid) = 0;
+  virtual void Kill(pid_t tgid) = 0;
+};
+
+}  // namespace zxctl

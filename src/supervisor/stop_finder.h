@@ -1,0 +1,59 @@
+// Who stopped? The kernel answers in time that grows with the number of tracees; this asks it seldom.
+//
+// SIGCHLD names one tid, but it does not queue: of two stops close together one may go unnamed. So the named tid is
+// looked at first, then the tids that stopped a moment ago, and all tracees at the latest kMaxScanDelayNs after a SIGCHLD
+// was taken, which bounds the delay of an unnamed stop.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "base/clock.h"
+#include "supervisor/ptrace_ops.h"
+
+namespace zxctl {
+
+class StopFinder {
+ public:
+  // An unnamed stop waits no longer than this and the duration of one scan.
+  static constexpr int64_t kMaxScanDelayNs = 3 * kNsPerMs;
+
+  StopFinder(PtraceOps& ops, const Clock& clock) : ops_(ops), clock_(clock) {}
+
+  // The stop of the tid that a SIGCHLD named, if it is still there to be taken. From now on a scan is owed.
+  [[nodiscard]] WaitResult TakeNamed(pid_t tid);
+  // A stop of one of the tids that stopped a moment ago.
+  [[nodiscard]] WaitResult TakeRecent();
+  // A stop of anybody, if the scan that is owed is due; pays the debt when there is none.
+  [[nodiscard]] WaitResult TakeAny();
+  // Asks for the tid that was resumed last, for spinning on.
+  [[nodiscard]] WaitResult TakeLast();
+
+  // When TakeAny() has to be called; kNever when no scan is owed.
+  [[nodiscard]] int64_t scan_due_ns() const { return scan_due_ns_; }
+  // True once the kernel has said that there are no children left.
+  [[nodiscard]] bool no_children() const { return no_children_; }
+  // Owes a scan now, whatever is known: after attaching to others.
+  void OweScan() { scan_due_ns_ = 0; }
+
+ private:
+  struct Recent {
+    pid_t tid;
+    int64_t seen_ns;
+  };
+  WaitResult Found(WaitResult result);
+  void Remember(pid_t tid);
+  void PostponeScan(int64_t now_ns);
+
+  PtraceOps& ops_;
+  const Clock& clock_;
+  std::vector<Recent> recents_;  // newest last
+  size_t cursor_ = 0;
+  int64_t scan_due_ns_ = kNever;
+  int64_t scan_cost_ns_ = 0;
+  bool no_children_ = false;
+};
+
+}  // namespace zxctl

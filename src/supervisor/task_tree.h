@@ -1,0 +1,104 @@
+// Jobs, processes and threads under supervision. Owned by the tracer's one thread; no locks.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "arch/arch.h"
+#include "base/timer_queue.h"
+#include "base/unique_fd.h"
+#include "supervisor/call_watch.h"
+#include "supervisor/signal_record.h"
+#include "supervisor/thread_state.h"
+
+namespace zxctl {
+
+// Unique for the life of a tracer, never reused; 0 is nobody, the first is 1024, as Zircon counts.
+using Koid = uint64_t;
+
+struct Job {
+  Koid koid = 0;
+  Job* parent = nullptr;  // null for the root job
+};
+
+struct Process;
+
+// The last fault that the program's own handler was given.
+struct FirstFault {
+  SignalRecord signal;
+  arch::Registers registers;
+};
+
+struct Thread {
+  pid_t tid = 0;
+  ThreadState state;
+  // The first stop came before the creator's event, so the process is unknown as yet: null.
+  Process* process = nullptr;
+  Koid koid = 0;
+  UniqueFd stat_fd;  // its stat file, once it was looked at
+  // After a job-control stop the interrupted call fails with EINTR, supervised or not, until the next call.
+  bool job_stop_broke_call = false;
+  bool exit_option = false;  // it has PTRACE_O_TRACEEXIT
+  std::unique_ptr<CallWatch> watch;        // a call that was restarted and has a timeout
+  std::unique_ptr<FirstFault> first_fault;
+};
+
+// A wish to stop all threads of a process.
+struct ProcessHold {
+  size_t waiting = 0;  // threads that have yet to stop
+  TimerQueue::Id timer = 0;
+  std::function<void(size_t missing)> done;  // called once: all stopped, or time was up with so many missing
+};
+
+struct Process {
+  pid_t pid = 0;
+  Koid koid = 0;
+  Job* job = nullptr;
+  std::vector<Thread*> threads;
+  bool unfollowed = false;        // to be detached at its first stop
+  bool filtered = false;          // it has a seccomp filter: all its threads stop at exit, not only the leader
+  bool looked_for_filter = false;
+  bool fatal_signal_delivered = false;  // the death that comes was announced by a signal stop
+  std::unique_ptr<ProcessHold> hold;
+};
+
+class TaskTree {
+ public:
+  TaskTree() { root_job_.koid = NewKoid(); }
+  TaskTree(const TaskTree&) = delete;
+  TaskTree& operator=(const TaskTree&) = delete;
+
+  [[nodiscard]] Thread* FindThread(pid_t tid);
+  [[nodiscard]] Process* FindProcess(pid_t pid);
+  Thread& AddThread(pid_t tid);
+  Process& AddProcess(pid_t pid, Job& job);
+  // Puts a thread that has no process yet into one.
+  void Join(Thread& thread, Process& process);
+  // Removes a thread, and its process with the last one. References to both end here.
+  void RemoveThread(pid_t tid);
+  // After exec by another thread than the leader: the thread `former` takes over the process's pid as its tid, and its
+  // koid stays. The old leader is gone. Returns the thread.
+  Thread& Rename(pid_t former, pid_t pid);
+
+  [[nodiscard]] Job& root_job() { return root_job_; }
+  [[nodiscard]] size_t thread_count() const { return threads_.size(); }
+  // The pids of all processes now.
+  [[nodiscard]] std::vector<pid_t> ProcessIds() const;
+  [[nodiscard]] std::vector<pid_t> ThreadIds() const;
+  [[nodiscard]] Koid NewKoid() { return next_koid_++; }
+
+ private:
+  void Leave(Thread& thread);
+
+  Koid next_koid_ = 1024;
+  Job root_job_;
+  std::unordered_map<pid_t, std::unique_ptr<Thread>> threads_;
+  std::unordered_map<pid_t, std::unique_ptr<Process>> processes_;
+};
+
+}  // namespace zxctl

@@ -1,0 +1,130 @@
+// The tracer: wait results in, ptrace calls out. It keeps the task tree, feeds each thread's state machine and carries
+// out its actions. One thread; nothing here blocks.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "base/timer_queue.h"
+#include "supervisor/exception_sink.h"
+#include "supervisor/ptrace_ops.h"
+#include "supervisor/task_tree.h"
+#include "supervisor/wait_status.h"
+
+namespace zxctl {
+
+struct TracerOptions {
+  bool follow_processes = true;       // also the processes that the program starts
+  bool kill_on_tracer_death = false;  // PTRACE_O_EXITKILL
+};
+
+// What the tracer has seen; for people and for measurements.
+struct TracerStats {
+  uint64_t stops = 0;
+  uint64_t signals = 0;
+  uint64_t faults = 0;
+  uint64_t forks = 0;
+  uint64_t threads = 0;
+  uint64_t execs = 0;
+  uint64_t exits = 0;
+  uint64_t restarted_calls = 0;
+  uint64_t illegal_events = 0;  // stops that the state machine says cannot happen
+  uint64_t max_tracees = 0;
+};
+
+// Who is told of what happens in the tree; each call comes from the tracer's thread.
+class TracerObserver {
+ public:
+  virtual ~TracerObserver() = default;
+  virtual void OnExec(pid_t /*pid*/, bool /*lost_privileges*/) {}
+  virtual void OnThreadGone(pid_t /*pid*/, pid_t /*tid*/) {}
+};
+
+class Tracer {
+ public:
+  Tracer(PtraceOps& ops, ExceptionSink& sink, TracerObserver& observer, TimerQueue& timers, const Clock& clock,
+         TracerOptions options);
+
+  // Attaches to a single-threaded process that waits to become the program.
+  [[nodiscard]] Result<void> SeizeRoot(pid_t pid);
+
+  // What wait told. Unknown tids are new tracees.
+  void OnWait(const WaitResult& result);
+
+  // ---- for those who answer exceptions ----
+  // The answer to a raised exception; false when the thread is not in one (any more).
+  bool AnswerException(pid_t tid, Answer answer);
+  // Stops every thread of a process; `done` is called once, when all have stopped or at `deadline_ns`, maybe at once.
+  // False when the process is unknown or held already.
+  bool HoldProcess(pid_t pid, int64_t deadline_ns, std::function<void(size_t missing)> done);
+  // Ends a hold; a process that is gone or not held is fine.
+  void ReleaseProcess(pid_t pid);
+  // Lets everybody go unsupervised: each thread is stopped and detached where it stands, with its pending signal.
+  void DetachAll();
+
+  [[nodiscard]] TaskTree& tree() { return tree_; }
+  [[nodiscard]] PtraceOps& ops() { return ops_; }
+  [[nodiscard]] const TracerStats& stats() const { return stats_; }
+  [[nodiscard]] bool idle() const { return tree_.thread_count() == 0; }
+
+ private:
+  void OnStop(Thread& thread, const WaitStatus& status);
+  void OnSignalStop(Thread& thread, int signo);
+  void OnTrapStop(Thread& thread);
+  void OnGroupStop(Thread& thread);
+  void OnSyscallStop(Thread& thread);
+  void OnChildEvent(Thread& thread);
+  void OnExecEvent(pid_t pid);
+  void OnExitStop(Thread& thread);
+  void OnGone(pid_t tid, int status);
+  void OnNewcomer(pid_t tid, const WaitStatus& status);
+  void Announce(Thread& creator, pid_t tid);
+  Process& ProcessOfNewcomer(Process& creator, pid_t tid);
+  void AdoptOrphan(pid_t tid);
+  void OnFirstStop(Thread& thread);
+  void JoinProcess(Thread& thread, Process& process);
+
+  // Feeds the state machine and carries out the actions. The thread may be gone afterwards.
+  void Apply(pid_t tid, Event event);
+  void Perform(pid_t tid, const Step& step);
+  void Raise(Thread& thread);
+  void Resume(Thread& thread, int signo);
+  void DetachHeld(Thread& thread);
+  void CountHeld(Process* process);
+
+  // ---- interrupted calls (interrupted_call.cc) ----
+  void RepairAfterSignal(Thread& thread, int signo);
+  void RepairAfterInterrupt(Thread& thread);
+  void RestartCall(Thread& thread, arch::Registers& registers, const arch::RestartableCall& call);
+  int64_t TimeoutNs(const Thread& thread, const arch::RestartableCall& call);
+  void ArmCallTimer(Thread& thread);
+  void DropWatch(Thread& thread);
+  bool IsIgnored(Thread& thread, int signo);
+
+  // ---- faults (fault.cc) ----
+  bool LookAtSignals(Thread& thread, SignalSets& out);
+  void OnPossibleException(Thread& thread, int signo);
+  void RememberFirstFault(Thread& thread, const SignalRecord& signal);
+  FaultStop MakeFaultStop(Thread& thread, const SignalRecord& signal);
+
+  [[nodiscard]] uint64_t Options(bool exit_stops) const;
+  void SetExitOption(Thread& thread);
+  bool DetachIfUnfollowed(Thread& thread);
+
+  PtraceOps& ops_;
+  ExceptionSink& sink_;
+  TracerObserver& observer_;
+  TimerQueue& timers_;
+  const Clock& clock_;
+  TracerOptions options_;
+  TracerStats stats_;
+  TaskTree tree_;
+  FaultStop current_fault_;  // handed to Raise() by the stop that is being handled
+  bool detaching_ = false;
+};
+
+}  // namespace zxctl

@@ -1,0 +1,74 @@
+#include "supervisor/wait_loop.h"
+
+#include <algorithm>
+
+namespace zxctl {
+namespace {
+
+// While spinning, signals are looked at once in so many turns; the other turns ask for the last tid only.
+constexpr int kTurnsPerSignalLook = 4;
+
+}  // namespace
+
+void WaitLoop::Run(const Callbacks& callbacks) {
+  bool may_spin = false;
+  while (!callbacks.done()) {
+    WaitResult found = Find(callbacks);
+    if (found.tid <= 0 && may_spin) found = Spin(callbacks);
+    may_spin = found.tid > 0;
+    if (found.tid <= 0) {
+      if (callbacks.done()) return;
+      found = Sleep(callbacks);
+    }
+    if (found.tid <= 0) continue;
+    may_spin = true;
+    callbacks.on_wait(found);
+  }
+}
+
+WaitResult WaitLoop::HandleWake(const Wake& wake, const Callbacks& callbacks) {
+  switch (wake.kind) {
+    case Wake::Kind::kNothing:
+      return {};
+    case Wake::Kind::kChild:
+      return finder_.TakeNamed(wake.pid);
+    case Wake::Kind::kCommand:
+      callbacks.on_command();
+      return {};
+    case Wake::Kind::kTerminate:
+      callbacks.on_terminate();
+      return {};
+  }
+  return {};
+}
+
+WaitResult WaitLoop::Find(const Callbacks& callbacks) {
+  if (timers_.next_deadline() != kNever) timers_.RunDue(clock_.NowNs());
+  for (;;) {
+    const Wake wake = wakeups_.Take(0);
+    if (wake.kind == Wake::Kind::kNothing) break;
+    const WaitResult named = HandleWake(wake, callbacks);
+    if (named.tid > 0) return named;
+  }
+  const WaitResult recent = finder_.TakeRecent();
+  return recent.tid > 0 ? recent : finder_.TakeAny();
+}
+
+WaitResult WaitLoop::Spin(const Callbacks& callbacks) {
+  const int64_t end = spin_.SpinUntilNs(clock_.NowNs());
+  for (int turn = 1; clock_.NowNs() < end; ++turn) {
+    const WaitResult last = finder_.TakeLast();
+    if (last.tid > 0) return last;
+    if (turn % kTurnsPerSignalLook != 0) continue;
+    const WaitResult named = HandleWake(wakeups_.Take(0), callbacks);
+    if (named.tid > 0) return named;
+  }
+  return {};
+}
+
+WaitResult WaitLoop::Sleep(const Callbacks& callbacks) {
+  const int64_t deadline = std::min(timers_.next_deadline(), finder_.scan_due_ns());
+  return HandleWake(wakeups_.Take(deadline), callbacks);
+}
+
+}  // namespace zxctl

@@ -1,0 +1,45 @@
+// The tracer's life: wait for a stop, find it, hand it over, again, until the last tracee is gone.
+//
+// Between stops it spins for a moment while a CPU is idle: the wake-up of a sleeping tracer costs more than the stop
+// itself. It never spins when the machine is busy, and never touches anybody's affinity.
+#pragma once
+
+#include <functional>
+
+#include "base/clock.h"
+#include "base/timer_queue.h"
+#include "supervisor/spin_policy.h"
+#include "supervisor/stop_finder.h"
+#include "supervisor/wakeups.h"
+
+namespace zxctl {
+
+class WaitLoop {
+ public:
+  struct Callbacks {
+    std::function<void(const WaitResult&)> on_wait;  // a stop, or the end of a child
+    std::function<void()> on_command;                // a client has put something into its ring
+    std::function<void()> on_terminate;              // somebody asks the tracer to end
+    std::function<bool()> done;                      // true: leave the loop
+  };
+
+  WaitLoop(Wakeups& wakeups, StopFinder& finder, TimerQueue& timers, const Clock& clock, SpinPolicy& spin)
+      : wakeups_(wakeups), finder_(finder), timers_(timers), clock_(clock), spin_(spin) {}
+
+  void Run(const Callbacks& callbacks);
+
+ private:
+  // One stop from wherever it can be found without sleeping.
+  [[nodiscard]] WaitResult Find(const Callbacks& callbacks);
+  [[nodiscard]] WaitResult HandleWake(const Wake& wake, const Callbacks& callbacks);
+  [[nodiscard]] WaitResult Spin(const Callbacks& callbacks);
+  [[nodiscard]] WaitResult Sleep(const Callbacks& callbacks);
+
+  Wakeups& wakeups_;
+  StopFinder& finder_;
+  TimerQueue& timers_;
+  const Clock& clock_;
+  SpinPolicy& spin_;
+};
+
+}  // namespace zxctl

@@ -1,0 +1,34 @@
+#include "supervisor/wakeups.h"
+
+#include <algorithm>
+#include <ctime>
+
+namespace zxctl {
+
+int CommandSignal() { return SIGRTMIN + 1; }
+
+SignalWakeups::SignalWakeups() {
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, nullptr);
+  sigemptyset(&set_);
+  for (const int signo : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, CommandSignal()}) sigaddset(&set_, signo);
+}
+
+Wake SignalWakeups::Take(int64_t deadline_ns) {
+  siginfo_t info{};
+  int signo = -1;
+  if (deadline_ns == kNever) {
+    signo = sigwaitinfo(&set_, &info);
+  } else {
+    const int64_t left = deadline_ns == 0 ? 0 : std::max<int64_t>(0, deadline_ns - MonotonicNs());
+    const timespec timeout{.tv_sec = left / kNsPerSec, .tv_nsec = left % kNsPerSec};
+    signo = sigtimedwait(&set_, &info, &timeout);
+  }
+  if (signo < 0) return {};
+  if (signo == SIGCHLD) return {.kind = Wake::Kind::kChild, .pid = info.si_pid};
+  if (signo == CommandSignal()) return {.kind = Wake::Kind::kCommand, .pid = info.si_pid};
+  return {.kind = Wake::Kind::kTerminate};
+}
+
+}  // namespace zxctl

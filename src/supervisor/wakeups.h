@@ -1,0 +1,41 @@
+// What wakes the tracer: its children's SIGCHLD, its clients' real-time signal, and a request to end. All are blocked and
+// taken with sigtimedwait, which is race-free.
+#pragma once
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include <cstdint>
+
+#include "base/clock.h"
+#include "base/status.h"
+
+namespace zxctl {
+
+// The signal that a client sends to the tracer after it has put something into its ring.
+[[nodiscard]] int CommandSignal();
+
+struct Wake {
+  enum class Kind : uint8_t { kNothing, kChild, kCommand, kTerminate };
+  Kind kind = Kind::kNothing;
+  pid_t pid = 0;  // kChild: the tid that stopped or ended; kCommand: the sender
+};
+
+class Wakeups {
+ public:
+  virtual ~Wakeups() = default;
+  // The next wake, waiting until `deadline_ns` (CLOCK_MONOTONIC; 0: not at all, kNever: without limit).
+  [[nodiscard]] virtual Wake Take(int64_t deadline_ns) = 0;
+};
+
+// Blocks the signals in the calling thread; one object a process, made before any child exists.
+class SignalWakeups final : public Wakeups {
+ public:
+  SignalWakeups();
+  [[nodiscard]] Wake Take(int64_t deadline_ns) override;
+
+ private:
+  sigset_t set_;
+};
+
+}  // namespace zxctl

@@ -1,0 +1,77 @@
+// The tracer process: `zxtask-tracer RING_FD REPORTER [REPORTER_ARGS…]`. Started by zxctl, not by people. REPORTER is the
+// reporter's path, or empty for no reports.
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "base/clock.h"
+#include "ring/channel.h"
+#include "session.h"
+#include "stats_file.h"
+#include "supervisor/wakeups.h"
+
+namespace zxctl {
+namespace {
+
+// How long the front end has for its next message.
+constexpr int64_t kHandshakeNs = 10 * kNsPerSec;
+
+Result<ring::LaunchRequest> ReceiveLaunch(ring::Channel& channel) {
+  ring::Message message;
+  const auto got = channel.Receive(message, MonotonicNs() + kHandshakeNs);
+  if (!got) return Fail(got.error());
+  if (!*got || message.type != static_cast<uint32_t>(ring::MessageType::kLaunch)) {
+    return Fail(Status{.zx = ZX_ERR_TIMED_OUT, .what = "no launch request came"});
+  }
+  return ring::Unpack<ring::LaunchRequest>(message);
+}
+
+void Reply(ring::Channel& channel, const Result<void>& outcome) {
+  ring::LaunchReply reply;
+  if (!outcome) reply = {.zx = outcome.error().zx, .sys_errno = outcome.error().sys_errno};
+  (void)channel.Send(static_cast<uint32_t>(ring::MessageType::kLaunched), reply);
+}
+
+// When memory runs out, the programs should go before the one who reports it. Needs privileges; without them nothing is
+// lost.
+void LowerOomScore() { std::ofstream("/proc/self/oom_score_adj") << "-500"; }
+
+int Trace(ring::Channel channel, std::string reporter, std::vector<std::string> reporter_args) {
+  SignalWakeups wakeups;
+  const ring::HelloRecord hello{.tracer_pid = getpid()};
+  if (!channel.Send(static_cast<uint32_t>(ring::MessageType::kHello), hello)) return EXIT_FAILURE;
+  const auto launch = ReceiveLaunch(channel);
+  if (!launch) return EXIT_FAILURE;
+  Session session({.launch = *launch,
+                   .reporter_path = std::move(reporter),
+                   .reporter_args = std::move(reporter_args),
+                   .skip_breakpoints = getenv("ZXCTL_BENCH_SKIP_INT3") != nullptr},
+                  wakeups);
+  const auto seized = session.SeizeRoot();
+  Reply(channel, seized);
+  if (!seized) return EXIT_FAILURE;
+  session.Run();
+  if (const char* path = getenv("ZXCTL_STATS"); path != nullptr) WriteStats(path, session.stats());
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+}  // namespace zxctl
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    fputs("zxtask-tracer is started by zxctl; run `zxctl run -- PROGRAM` instead\n", stderr);
+    return EXIT_FAILURE;
+  }
+  auto channel = zxctl::ring::Channel::Attach(zxctl::UniqueFd(atoi(argv[1])));
+  if (!channel) {
+    fprintf(stderr, "zxtask-tracer: %s; it is started by zxctl\n", channel.error().ToString().c_str());
+    return EXIT_FAILURE;
+  }
+  zxctl::LowerOomScore();
+  return zxctl::Trace(std::move(*channel), argv[2], {argv + 3, argv + argc});
+}

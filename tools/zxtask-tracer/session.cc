@@ -1,0 +1,90 @@
+#include "session.h"
+
+#include <utility>
+
+namespace zxctl {
+namespace {
+
+// Answers every breakpoint with "go on"; for measuring what a handler inside the tracer costs.
+class BreakpointSkipper final : public ExceptionHandler {
+ public:
+  HandlerAnswer Offer(const ExceptionPacket& packet) override {
+    return packet.type == ExceptionType::kSwBreakpoint ? HandlerAnswer::kResume : HandlerAnswer::kTryNext;
+  }
+  void Withdraw(pid_t /*tid*/) override {}
+};
+
+TracerOptions MakeTracerOptions(const ring::LaunchRequest& launch) {
+  return {.follow_processes = launch.follow_processes != 0, .kill_on_tracer_death = launch.kill_on_tracer_death != 0};
+}
+
+}  // namespace
+
+Session::Session(SessionOptions options, Wakeups& wakeups)
+    : options_(std::move(options)),
+      notices_({options_.launch.stderr_dev, options_.launch.stderr_ino}, options_.launch.root_pid),
+      router_(timers_, clock_),
+      tracer_(ops_, router_, notices_, timers_, clock_, MakeTracerOptions(options_.launch)),
+      finder_(ops_, clock_),
+      loop_(wakeups, finder_, timers_, clock_, spin_) {
+  router_.Attach(tracer_);
+  BindHandlers();
+}
+
+Session::~Session() = default;
+
+void Session::BindHandlers() {
+  const Koid root_job = tracer_.tree().root_job().koid;
+  if (options_.skip_breakpoints) {
+    skipper_ = std::make_unique<BreakpointSkipper>();
+    (void)router_.bindings().Bind(root_job, ChainLevel::kJob, {.handler = skipper_.get()});
+    return;
+  }
+  if (options_.reporter_path.empty()) return;
+  report::ReportHandlerOptions handler{.reporter_path = options_.reporter_path,
+                                       .reporter_args = options_.reporter_args,
+                                       .budget_ns = options_.launch.report_budget_ns,
+                                       .stderr_dev = options_.launch.stderr_dev,
+                                       .stderr_ino = options_.launch.stderr_ino,
+                                       .root_pid = options_.launch.root_pid};
+  reporter_ = std::make_unique<report::ReportHandler>(std::move(handler), tracer_, router_, timers_, clock_);
+  (void)router_.bindings().Bind(root_job, ChainLevel::kJob, {.handler = reporter_.get()});
+}
+
+void Session::ArmTimeout() {
+  if (timeout_armed_ || options_.launch.timeout_ns <= 0 || !notices_.program_started()) return;
+  timeout_armed_ = true;
+  timers_.Add(clock_.NowNs() + options_.launch.timeout_ns, [this] { OnTimeout(); });
+}
+
+void Session::OnTimeout() {
+  const bool kills = options_.launch.timeout_kills != 0;
+  const auto kill_it = [this, kills](pid_t pid) {
+    if (kills && tracer_.tree().FindProcess(pid) != nullptr) ops_.Kill(pid);
+  };
+  for (const pid_t pid : tracer_.tree().ProcessIds()) {
+    if (reporter_ == nullptr) {
+      kill_it(pid);
+    } else {
+      reporter_->ReportHang(pid, [kill_it, pid] { kill_it(pid); });
+    }
+  }
+}
+
+void Session::OnWait(const WaitResult& result) {
+  if (tracer_.tree().FindThread(result.tid) == nullptr && reporter_ != nullptr &&
+      reporter_->OnChildExit(result.tid, result.status)) {
+    return;
+  }
+  tracer_.OnWait(result);
+  ArmTimeout();
+}
+
+void Session::Run() {
+  loop_.Run({.on_wait = [this](const WaitResult& result) { OnWait(result); },
+             .on_command = [] {},
+             .on_terminate = [this] { tracer_.DetachAll(); },
+             .done = [this] { return tracer_.idle() && (reporter_ == nullptr || !reporter_->busy()); }});
+}
+
+}  // namespace zxctl
