@@ -1,3 +1,4 @@
 # `zxctl run` with real processes.
-set(here ${CMAKE_CURRENT_LIST_DIR})
-zx_test(run_eintr_test LABEL live SOURCES ${here}/run_eintr_test.cc)
+foreach(name eintr transparency)
+  zx_test(run_${name}_test LABEL live SOURCES ${CMAKE_CURRENT_LIST_DIR}/run_${name}_test.cc)
+endforeach()

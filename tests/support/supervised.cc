@@ -4,6 +4,8 @@
 
 #include <cstdlib>
 
+#include "support/temp_dir.h"
+
 namespace zxctl::test {
 
 std::string ZxctlPath() {
@@ -39,8 +41,8 @@ void ExpectSame(const Twins& twins, const Normalizer& normalize) {
   EXPECT_EQ(twins.bare.status, twins.supervised.status)
       << "bare: " << DescribeStatus(twins.bare.status)
       << ", supervised: " << DescribeStatus(twins.supervised.status);
-  EXPECT_EQ(text(twins.bare.out), text(twins.supervised.out));
-  EXPECT_EQ(text(twins.bare.err), text(twins.supervised.err));
+  EXPECT_EQ(LineDifferences(text(twins.bare.out), text(twins.supervised.out)), "") << "output (- bare, + supervised)";
+  EXPECT_EQ(LineDifferences(text(twins.bare.err), text(twins.supervised.err)), "") << "errors (- bare, + supervised)";
 }
 
 Twins ExpectSameAsBare(const Argv& argv, const RunOptions& options, const Argv& flags,

@@ -53,6 +53,22 @@ std::vector<std::string> SplitLines(const std::string& text) {
   return lines;
 }
 
+std::string LineDifferences(const std::string& left, const std::string& right) {
+  if (left == right) return "";
+  const std::vector<std::string> ours = SplitLines(left);
+  const std::vector<std::string> theirs = SplitLines(right);
+  std::string text = left.empty() != right.empty() ? "one of them is empty\n" : "they differ\n";
+  int shown = 0;
+  for (size_t i = 0; i < std::max(ours.size(), theirs.size()) && shown < 12; i++) {
+    const std::string a = i < ours.size() ? ours[i] : "(no line)";
+    const std::string b = i < theirs.size() ? theirs[i] : "(no line)";
+    if (a == b) continue;
+    text += std::to_string(i + 1) + "\n-" + a.substr(0, 400) + "\n+" + b.substr(0, 400) + "\n";
+    shown++;
+  }
+  return text;
+}
+
 std::string Replaced(const std::string& text, const std::string& pattern, const std::string& by) {
   return std::regex_replace(text, std::regex(pattern), by);
 }

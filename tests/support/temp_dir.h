@@ -27,6 +27,8 @@ class TempDir {
 // The content of a file, empty if there is none.
 [[nodiscard]] std::string FileText(const std::string& path);
 [[nodiscard]] std::vector<std::string> SplitLines(const std::string& text);
+// The first lines in which two texts differ, place by place; empty if they are the same.
+[[nodiscard]] std::string LineDifferences(const std::string& left, const std::string& right);
 // Every match of an ECMAScript regular expression replaced.
 [[nodiscard]] std::string Replaced(const std::string& text, const std::string& pattern, const std::string& by);
 

@@ -17,6 +17,11 @@ endfunction()
 
 zx_run_target(target_blocking uring)
 zx_run_target32(target_blocking)
+zx_run_target(target_identity)
+zx_run_target32(target_identity)
+zx_run_target(target_end)
+zx_run_target32(target_end)
+zx_run_target(target_family)
 
 # Whoever builds a test also gets the programs that it starts.
 foreach(name IN LISTS zx_run_targets ITEMS zxctl zxtask-tracer zxtask-report)
