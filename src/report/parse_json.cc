@@ -57,6 +57,11 @@ std::vector<RegisterValue> ToRegisters(const JsonReader& thread) {
   });
 }
 
+template <typename T>
+T GapMember(const JsonReader& gap, const char* name) {
+  return gap.IsNull() ? T{} : gap[name].Integer<T>();
+}
+
 ThreadInfo ToThread(const JsonReader& thread, const JsonReader& frames) {
   return {.tid = thread["tid"].Integer<int32_t>(),
           .name = thread["name"].TextOrNull(),
@@ -64,7 +69,9 @@ ThreadInfo ToThread(const JsonReader& thread, const JsonReader& frames) {
           .state = thread["state"].TextOrNull(),
           .registers = ToRegisters(thread),
           .frames = List(frames, ToFrame),
-          .frames_truncated = thread["frames_truncated"].Bool()};
+          .frames_truncated = thread["frames_truncated"].Bool(),
+          .frames_left_out = GapMember<uint64_t>(thread["frames_left_out"], "count"),
+          .frames_left_out_after = GapMember<uint32_t>(thread["frames_left_out"], "after")};
 }
 
 std::map<std::string, std::string> ToLimits(const JsonReader& reader) {
@@ -196,8 +203,9 @@ std::string* FindText(json& document, const std::string& pointer) {
 // Puts the true bytes of the strings that were not UTF-8 back.
 void RestoreRawBytes(json& document, std::string& failure) {
   // Moved, not copied: nlohmann's copy of a deep nest recurses.
-  const json raw = std::move(document["raw_bytes"]);
-  JsonReader(raw, failure).ForEachElement([&](const JsonReader& entry) {
+  json raw = json::object();
+  raw["raw_bytes"] = std::move(document["raw_bytes"]);
+  JsonReader(raw, failure)["raw_bytes"].ForEachElement([&](const JsonReader& entry) {
     std::string* text = FindText(document, entry["pointer"].Text());
     if (text == nullptr) return entry.Fail("names no string");
     text->clear();

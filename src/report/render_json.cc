@@ -69,6 +69,11 @@ Json FromRegisters(const std::vector<RegisterValue>& registers) {
   return object;
 }
 
+Json FromGap(const ThreadInfo& thread) {
+  if (thread.frames_left_out == 0) return nullptr;
+  return {{"count", thread.frames_left_out}, {"after", thread.frames_left_out_after}};
+}
+
 Json FromThreadHead(const ThreadInfo& thread) {
   return {{"tid", thread.tid},
           {"name", OrNull(thread.name)},
@@ -79,7 +84,8 @@ Json FromThreadHead(const ThreadInfo& thread) {
                                      [](const RegisterValue& value) {
                                        return Json{{"name", value.name}, {"meaning", OrNull(value.meaning)}};
                                      })},
-          {"frames_truncated", thread.frames_truncated}};
+          {"frames_truncated", thread.frames_truncated},
+          {"frames_left_out", FromGap(thread)}};
 }
 
 Json FromThread(const ThreadInfo& thread) {

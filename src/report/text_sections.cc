@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "report/json_names.h"
+#include "report/core_writer.h"
 #include "report/text_safety.h"
 
 namespace zxctl::report {
@@ -175,7 +175,7 @@ void WriteProcess(TextCanvas& canvas, const Report& report) {
   Field(canvas, "program", TerminalSafe(process.executable));
   Field(canvas, "command", CommandLine(process.command_line));
   Field(canvas, "directory", TerminalSafe(process.working_directory));
-  Field(canvas, "numbers", Numbers(process));
+  canvas.Wrapped(2, "numbers    " + Numbers(process));
   const std::string limits = Limits(process.limits);
   if (!limits.empty()) canvas.Wrapped(2, "limits     " + limits);
 }
@@ -191,7 +191,9 @@ void WriteConsequence(TextCanvas& canvas, const Report& report) {
   canvas.Title("consequence");
   canvas.Wrapped(2, Shown(report.exception.consequence));
   if (report.core_file.empty()) return;
-  canvas.LineOrTwo(2, {{"The core is in"}}, 2, {{TerminalSafe(report.core_file), Ink::kPlace}});
+  const bool whole = !report.core_file.ends_with(kIncompleteSuffix);
+  const char* what = whole ? "The core is in" : "The core (incomplete: there was no time or room for all memory) is in";
+  canvas.LineOrTwo(2, {{what}}, 2, {{TerminalSafe(report.core_file), Ink::kPlace}});
 }
 
 void WriteNotes(TextCanvas& canvas, const Report& report) {

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "report/text_safety.h"
 #include "report/text_sections.h"
@@ -55,7 +56,7 @@ std::string Module(const Report& report, const Frame& frame) {
   return fmt::format("[{}+{:#x}]", TerminalSafe(ModuleName(report, frame.module)), frame.module_offset);
 }
 
-Pieces Head(const Frame& frame, size_t number) {
+Pieces Head(const Frame& frame, uint64_t number) {
   const std::string mark = fmt::format("#{}{}", number, IsDoubtful(frame) ? "?" : "");
   const std::string pc = frame.inlined ? "(inlined)" : fmt::format("{:#018x}", frame.pc);
   return {{fmt::format("{:<5} ", mark), IsDoubtful(frame) ? Ink::kAlarm : Ink::kFaint},
@@ -69,30 +70,55 @@ Pieces Tail(const Report& report, const Frame& frame) {
   return {{source, Ink::kPlace}, {!source.empty() && !module.empty() ? "  " : ""}, {module, Ink::kFaint}};
 }
 
-void WriteFrame(TextCanvas& canvas, const Report& report, const Frame& frame, size_t number) {
+void WriteFrame(TextCanvas& canvas, const Report& report, const Frame& frame, uint64_t number) {
   if (frame.trust == Trust::kSignalContext) canvas.Line(2, Pieces{{"--- signal handler called ---", Ink::kFaint}});
   canvas.LineOrTwo(2, Head(frame, number), kFunctionIndent, Tail(report, frame));
 }
 
-void WriteRun(TextCanvas& canvas, const Report& report, const std::vector<Frame>& frames, const FrameRun& run) {
-  for (size_t i = run.first; i < run.first + run.length; ++i) WriteFrame(canvas, report, frames[i], i);
+// A part of a thread's frames, and the number that people count its first frame as.
+struct Part {
+  std::span<const Frame> frames;
+  uint64_t first_number = 0;
+};
+
+// The frames before and after the gap of a deep recursion.
+std::vector<Part> Parts(const ThreadInfo& thread) {
+  const std::span<const Frame> all = thread.frames;
+  if (thread.frames_left_out == 0) return {{all, 0}};
+  const size_t before = std::min<size_t>(thread.frames_left_out_after, all.size());
+  return {{all.first(before), 0}, {all.subspan(before), before + thread.frames_left_out}};
+}
+
+void WriteRun(TextCanvas& canvas, const Report& report, const Part& part, const FrameRun& run) {
+  for (size_t i = run.first; i < run.first + run.length; ++i) {
+    WriteFrame(canvas, report, part.frames[i], part.first_number + i);
+  }
   if (run.times == 1) return;
-  const size_t last = run.first + run.length * run.times - 1;
+  const uint64_t last = part.first_number + run.first + run.length * run.times - 1;
   const std::string which = run.length == 1 ? "this frame" : fmt::format("these {} frames", run.length);
   canvas.Line(2, fmt::format("...   {} again, {} more time{}, up to #{}", which, run.times - 1,
                              run.times == 2 ? "" : "s", last));
 }
 
-void WriteFrames(TextCanvas& canvas, const Report& report, const ThreadInfo& thread, Excerpt excerpt) {
-  const std::vector<FrameRun> runs = CollapseRecursion(thread.frames);
+void WritePart(TextCanvas& canvas, const Report& report, const Part& part, Excerpt excerpt) {
+  const std::vector<FrameRun> runs = CollapseRecursion(part.frames);
   const bool cut = runs.size() > excerpt.top + excerpt.bottom;
   for (size_t i = 0; i < runs.size(); ++i) {
     if (cut && i == excerpt.top) {
       i = runs.size() - excerpt.bottom;
       const size_t left_out = runs[i].first - runs[excerpt.top].first;
-      canvas.Line(2, fmt::format("...   {} frames left out; the JSON report has them", left_out));
+      canvas.Line(2, fmt::format("...   {} frames not shown; the JSON report has them", left_out));
     }
-    WriteRun(canvas, report, thread.frames, runs[i]);
+    WriteRun(canvas, report, part, runs[i]);
+  }
+}
+
+void WriteFrames(TextCanvas& canvas, const Report& report, const ThreadInfo& thread, Excerpt excerpt) {
+  for (const Part& part : Parts(thread)) {
+    if (part.first_number != 0) {
+      canvas.Line(2, fmt::format("...   {} more frames of this recursion", thread.frames_left_out));
+    }
+    WritePart(canvas, report, part, excerpt);
   }
   if (thread.frames_truncated) canvas.Line(2, "...   the stack goes on; it was read no further");
 }

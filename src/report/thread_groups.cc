@@ -55,13 +55,13 @@ bool SameFrame(const Frame& a, const Frame& b) {
   return a.pc == b.pc && a.inlined == b.inlined && a.function == b.function && a.line == b.line;
 }
 
-size_t CountRepeats(const std::vector<Frame>& frames, size_t first, size_t length) {
+size_t CountRepeats(std::span<const Frame> frames, size_t first, size_t length) {
   size_t end = first + length;
   while (end < frames.size() && SameFrame(frames[end], frames[end - length])) ++end;
   return (end - first) / length;
 }
 
-FrameRun LongestRun(const std::vector<Frame>& frames, size_t first) {
+FrameRun LongestRun(std::span<const Frame> frames, size_t first) {
   for (size_t length = 1; length <= kLongestCycle; ++length) {
     const size_t times = CountRepeats(frames, first, length);
     if ((times - 1) * length >= kWorthCollapsing) return {first, length, times};
@@ -86,7 +86,7 @@ std::string DescribeGroup(const ThreadGroup& group) {
   return fmt::format("{} {} ({})", group.threads.size() == 1 ? "thread" : "threads", Tids(group), Names(group));
 }
 
-std::vector<FrameRun> CollapseRecursion(const std::vector<Frame>& frames) {
+std::vector<FrameRun> CollapseRecursion(std::span<const Frame> frames) {
   std::vector<FrameRun> runs;
   for (size_t next = 0; next < frames.size(); next += runs.back().length * runs.back().times) {
     runs.push_back(LongestRun(frames, next));

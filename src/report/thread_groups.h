@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,6 @@ struct FrameRun {
 
 // Runs that cover all frames in order. Recursion, also through several functions, becomes one run; what repeats less
 // than would save space stays as it is.
-[[nodiscard]] std::vector<FrameRun> CollapseRecursion(const std::vector<Frame>& frames);
+[[nodiscard]] std::vector<FrameRun> CollapseRecursion(std::span<const Frame> frames);
 
 }  // namespace zxctl::report
