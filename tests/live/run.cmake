@@ -1,4 +1,4 @@
 # `zxctl run` with real processes.
-foreach(name eintr transparency)
-  zx_test(run_${name}_test LABEL live SOURCES ${CMAKE_CURRENT_LIST_DIR}/run_${name}_test.cc)
+foreach(name eintr transparency shapes signals)
+  zx_test(run_${name}_test LABEL live TIMEOUT 400 SOURCES ${CMAKE_CURRENT_LIST_DIR}/run_${name}_test.cc)
 endforeach()

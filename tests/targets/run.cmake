@@ -22,6 +22,21 @@ zx_run_target32(target_identity)
 zx_run_target(target_end)
 zx_run_target32(target_end)
 zx_run_target(target_family)
+zx_run_target(target_shapes)
+zx_run_target32(target_shapes)
+zx_run_target(target_jobs)
+zx_run_target32(target_jobs)
+zx_run_target(target_signals rt)
+zx_run_target32(target_signals)
+zx_run_target(target_seccomp)
+zx_run_target32(target_seccomp)
+zx_run_target(target_uring uring)
+zx_run_target(target_ptrace)
+
+# A program that needs nothing of the system it runs on.
+zx_target_program(target_end_static SOURCES ${CMAKE_CURRENT_LIST_DIR}/target_end.c LINK -static)
+target_compile_options(target_end_static PRIVATE -std=gnu11)
+list(APPEND zx_run_targets target_end_static)
 
 # Whoever builds a test also gets the programs that it starts.
 foreach(name IN LISTS zx_run_targets ITEMS zxctl zxtask-tracer zxtask-report)
