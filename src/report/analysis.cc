@@ -37,7 +37,7 @@ std::vector<StackPointer> StackPointers(const CrashInput& input) {
 }
 
 void TakeShape(const UnwoundStack& stack, ThreadInfo& thread) {
-  thread.frames_truncated = stack.truncated || stack.left_out > 0;
+  thread.frames_truncated = stack.truncated;
   thread.frames_left_out = stack.left_out;
 }
 

@@ -30,14 +30,20 @@ constexpr std::array<Sign, 12> kSigns = {{
     {"abort", "the program called abort()"},
 }};
 
-// Library functions between the reason and the program's own code.
-constexpr std::array<std::string_view, 17> kPlumbing = {
+// Libraries, and functions of theirs in static programs, between the reason and the program's own code.
+constexpr std::array<std::string_view, 5> kPlumbingModules = {"libc.so", "libc-2.", "libstdc++.so", "libgcc_s.so",
+                                                              "libpthread"};
+constexpr std::array<std::string_view, 20> kPlumbing = {
     "__pthread_kill", "pthread_kill",  "raise",          "gsignal",     "__GI_",  "abort",
     "__assert_fail",  "__libc_message", "malloc_printerr", "__fortify_fail", "__chk_fail", "__stack_chk_fail",
-    "std::terminate", "__cxa_",        "__gnu_cxx::",    "__cxxabiv1::", "__libc_fatal"};
+    "std::terminate", "__cxa_",        "__gnu_cxx::",    "__cxxabiv1::", "__libc_fatal", "_int_free",
+    "__libc_free",    "free"};
 
 bool IsPlumbing(const Frame& frame) {
-  return std::any_of(kPlumbing.begin(), kPlumbing.end(),
+  const std::string_view module = std::string_view(frame.module).substr(frame.module.rfind('/') + 1);
+  const bool in_library = std::any_of(kPlumbingModules.begin(), kPlumbingModules.end(),
+                                      [&](std::string_view prefix) { return module.starts_with(prefix); });
+  return in_library || std::any_of(kPlumbing.begin(), kPlumbing.end(),
                      [&](std::string_view prefix) { return frame.function.starts_with(prefix); });
 }
 

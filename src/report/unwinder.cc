@@ -64,9 +64,13 @@ UnwoundStack Unwinder::Unwind(const arch::Registers& registers, int64_t deadline
   signal_frames_left_ = kMaxSignalFrames;
   Cursor cursor{.registers = UnwindRegistersOf(registers)};
   for (size_t steps = 1; steps <= kMaxSteps; ++steps) {
-    frames.Add({.pc = Pc(cursor), .sp = Sp(cursor), .trust = cursor.trust, .interrupted = cursor.interrupted});
-    if (steps % kStepsBetweenClockReads == 0 && MonotonicNs() >= deadline_ns) return frames.Take(true);
     auto caller = Step(cursor);
+    frames.Add({.pc = Pc(cursor),
+                .sp = Sp(cursor),
+                .trust = cursor.trust,
+                .interrupted = cursor.interrupted,
+                .trampoline = caller && caller->trust == Trust::kSignalContext});
+    if (steps % kStepsBetweenClockReads == 0 && MonotonicNs() >= deadline_ns) return frames.Take(true);
     if (!caller) return frames.Take(false);
     cursor = *caller;
   }

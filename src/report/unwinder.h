@@ -24,9 +24,10 @@ struct UnwoundFrame {
   uint64_t sp = 0;
   Trust trust = Trust::kContext;
   bool interrupted = false;  // pc is the next instruction, not the return address of a call
+  bool trampoline = false;   // pc is the code that returns from a signal handler; nothing has called it
 
   // The address to look names up with: inside the call instruction, where pc may belong to the next function already.
-  [[nodiscard]] uint64_t LookupPc() const { return interrupted || pc == 0 ? pc : pc - 1; }
+  [[nodiscard]] uint64_t LookupPc() const { return interrupted || trampoline || pc == 0 ? pc : pc - 1; }
 };
 
 struct UnwoundStack {

@@ -1,0 +1,55 @@
+#include "report/proc_texts.h"
+
+#include <gtest/gtest.h>
+
+#include "report/demangle.h"
+
+namespace zxctl::report {
+namespace {
+
+TEST(SplitWords, KeepsEmptyWords) {
+  const std::vector<std::string> expected = {"a", "", "b c"};
+  EXPECT_EQ(SplitWords(std::string_view("a\0\0b c\0", 7)), expected);
+  EXPECT_TRUE(SplitWords("").empty());
+}
+
+TEST(UptimeSeconds, NameWithParenthesesDoesNotShiftTheFields) {
+  const std::string stat = "7 (a) b) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5000 0 0";
+  EXPECT_DOUBLE_EQ(UptimeSeconds(stat, "60.50 100.00\n"), 10.5);
+  EXPECT_DOUBLE_EQ(UptimeSeconds("garbage", "60.50"), 0);
+}
+
+TEST(ParseLimits, NameAndValues) {
+  const auto limits = ParseLimits(
+      "Limit                     Soft Limit           Hard Limit           Units     \n"
+      "Max stack size            8388608              unlimited            bytes     \n"
+      "Max nice priority         0                    0                    \n");
+  EXPECT_EQ(limits.at("Max stack size"), "8388608 unlimited bytes");
+  EXPECT_EQ(limits.at("Max nice priority"), "0 0");
+  EXPECT_EQ(SoftLimit(limits, "Max stack size"), 8388608u);
+  EXPECT_EQ(SoftLimit({{"Max stack size", "unlimited unlimited bytes"}}, "Max stack size"), 0u);
+}
+
+TEST(InnermostPid, IsTheLastOne) {
+  EXPECT_EQ(InnermostPid("Name:\tx\nNSpid:\t900\t12\t1\n", 900), 1);
+  EXPECT_EQ(InnermostPid("Name:\tx\n", 900), 900);
+}
+
+TEST(DescribeThreadState, SystemCallByName) {
+  arch::Registers registers{};
+  registers.cs = 0x33;
+  registers.orig_rax = 232;
+  EXPECT_EQ(DescribeThreadState(registers), "in system call 232 (epoll_wait)");
+  registers.orig_rax = UINT64_MAX;
+  EXPECT_EQ(DescribeThreadState(registers), "running in user code");
+}
+
+TEST(Demangle, CxxAndOlderRust) {
+  EXPECT_EQ(Demangle("_ZN4shop3RunEi"), "shop::Run(int)");
+  EXPECT_EQ(Demangle("_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE"), "core::fmt::Write::write_fmt");
+  EXPECT_EQ(Demangle("main"), "main");
+  EXPECT_EQ(Demangle("_Znonsense"), "_Znonsense");
+}
+
+}  // namespace
+}  // namespace zxctl::report
