@@ -1,0 +1,358 @@
+"""The rows of the table: each function measures one and returns Row objects. README.md says what each one means."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+
+import data
+from harness import BenchError, Row, Spread, busy_cpus, compare, inner_time, median_of, parse_values, read_stats, run, wall_time
+
+GDB = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off"]
+PEER_RUNS = 3
+MAX_LATENCY_MS = 5
+TRACER_KIB_PER_TRACEE = 2
+
+
+def has(program):
+    return shutil.which(program) is not None
+
+
+def gdb_run(*commands):
+    words = list(GDB)
+    for command in ("set print thread-events off", "set print inferior-events off", *commands, "run"):
+        words += ["-ex", command]
+    return [*words, "--args"]
+
+
+def pinned(argv):
+    return ["taskset", "-c", "0", *argv]
+
+
+def peers(ctx, program, prefixes, reference):
+    """Times of the peers that are only printed; a peer that fails or is missing is left out with a note."""
+    times, notes = {}, []
+    for name, prefix in prefixes.items():
+        if prefix and not has(prefix[0]):
+            notes.append(f"{name}: not installed")
+            continue
+        try:
+            times[name] = median_of(inner_time([*prefix, *program]), 1 if ctx.quick else PEER_RUNS)
+        except BenchError as error:
+            notes.append(f"{name}: no figure: {str(error)[:200]}")
+    relations = [f"{name} {seconds / reference:.2f}" for name, seconds in times.items()]
+    if relations:
+        notes.append("in times of the peer: " + ", ".join(relations))
+    return times, notes
+
+
+# ---- nothing to do: no stop, no cost ---------------------------------------------------------------------------------
+
+
+def count_stops(ctx, argv):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "stats.json")
+        run([*ctx.zxctl(), *argv], env={"ZXCTL_STATS": path})
+        return read_stats(path)["stops"]
+
+
+def judge_stops(row, few, many):
+    """The loop is ten times as long in the second run: as many stops in both means that none came from it."""
+    row.notes.append(f"stops of the whole run: {few}, with ten times the loop: {many}")
+    if few != many:
+        row.failures.append("stops were recorded during the loop")
+
+
+def loop_row(ctx, mode, title, count):
+    def program(n):
+        return [ctx.program("bench_loops"), mode, n]
+
+    ratio, ours, theirs = compare(
+        inner_time([*ctx.zxctl(), *program(count)]), inner_time(program(count)), ctx.pairs)
+    row = Row(mode, title, "unsupervised", ratio, ctx.bound(1.05), times={"zxctl": ours, "unsupervised": theirs})
+    judge_stops(row, count_stops(ctx, program(count // 20)), count_stops(ctx, program(count // 2)))
+    return [row]
+
+
+def cpu(ctx):
+    return loop_row(ctx, "cpu", "CPU loop", ctx.count(400_000_000, 4_000_000))
+
+
+def getpid(ctx):
+    return loop_row(ctx, "getpid", "getpid loop", ctx.count(4_000_000, 40_000))
+
+
+def pipe(ctx):
+    return loop_row(ctx, "pipe", "pipe ping-pong of two processes", ctx.count(60_000, 2_000))
+
+
+@contextlib.contextmanager
+def redis_server(prefix, folder, env=None):
+    path = os.path.join(folder, "redis.sock")
+    argv = [*prefix, "redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no", "--dir", folder]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env={**os.environ, **(env or {})}) as server:
+        try:
+            wait_for_server(path, server)
+            yield path
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(timeout=60)
+            with contextlib.suppress(OSError):
+                os.remove(path)
+
+
+def wait_for_server(path, server):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            client.sendall(b"PING\r\n")
+            if client.recv(16).startswith(b"+PONG"):
+                return
+        time.sleep(0.005)
+    raise BenchError("redis-server did not start")
+
+
+def redis_load(path, requests):
+    """Seconds that redis-benchmark's GET and SET take together."""
+    output = run(["redis-benchmark", "-s", path, "-n", requests, "-c", 20, "-t", "get,set", "--csv"]).output
+    rates = [line.split(",")[1].strip('"') for line in output.splitlines() if line.startswith(('"SET', '"GET'))]
+    if len(rates) != 2:
+        raise BenchError(f"redis-benchmark said: {output[-300:]}")
+    return sum(requests / float(rate) for rate in rates)
+
+
+def redis_time(prefix, folder, requests):
+    def contender():
+        with redis_server(prefix, folder) as path:
+            return redis_load(path, requests)
+
+    return contender
+
+
+def redis_stops(ctx, folder, requests):
+    stats = os.path.join(folder, f"stats-{requests}.json")
+    with redis_server(ctx.zxctl(), folder, {"ZXCTL_STATS": stats}) as path:
+        redis_load(path, requests)
+    return read_stats(stats)["stops"]
+
+
+def redis(ctx):
+    if not has("redis-server") or not has("redis-benchmark"):
+        raise BenchError("redis is not installed")
+    requests = ctx.count(50_000, 1_000)
+    with tempfile.TemporaryDirectory() as folder:
+        ratio, ours, theirs = compare(
+            redis_time(ctx.zxctl(), folder, requests), redis_time([], folder, requests), ctx.pairs)
+        row = Row("redis", f"redis-benchmark, {requests} SET and GET", "unsupervised", ratio, ctx.bound(1.05),
+                  times={"zxctl": ours, "unsupervised": theirs})
+        judge_stops(row, redis_stops(ctx, folder, requests // 10), redis_stops(ctx, folder, requests))
+    return [row]
+
+
+def make(ctx):
+    with tempfile.TemporaryDirectory() as folder:
+        project = data.make_project(os.path.join(folder, "project"), ctx.count(40, 4))
+        env = {"CCACHE_DISABLE": "1"}
+
+        def contender(prefix):
+            def build():
+                run(["make", "-s", "clean"], cwd=project)
+                return run([*prefix, "make", "-s", "-j2"], env, cwd=project).wall_s
+
+            return build
+
+        ratio, ours, theirs = compare(contender(ctx.zxctl()), contender([]), ctx.pairs)
+    return [Row("make", "make -j2 of a C project", "unsupervised", ratio, ctx.bound(1.06),
+                times={"zxctl": ours, "unsupervised": theirs})]
+
+
+# ---- much to do: against the bare follower ---------------------------------------------------------------------------
+
+
+def follower_row(ctx, name, title, program, bound):
+    ratio, ours, theirs = compare(
+        inner_time([*ctx.zxctl(), *program]), inner_time([*ctx.bare(), *program]), ctx.pairs)
+    others, notes = peers(ctx, program, {
+        "unsupervised": [],
+        "strace -f": ["strace", "-f", "-o", "/dev/null"],
+        "gdb": gdb_run(),
+    }, theirs)
+    return Row(name, title, "bare follower", ratio, ctx.bound(bound) if bound else None,
+               times={"zxctl": ours, "bare": theirs, **others}, notes=notes)
+
+
+def fork(ctx):
+    count, nothing = ctx.count(2_000, 50), ctx.program("bench_nothing")
+    spawn = [ctx.program("bench_spawn")]
+    return [
+        follower_row(ctx, "fork", f"fork+exec+wait x{count}", [*spawn, "fork", count, nothing], 1.25),
+        follower_row(ctx, "spawn", f"posix_spawn+wait x{count}", [*spawn, "spawn", count, nothing], None),
+    ]
+
+
+def thread(ctx):
+    count = ctx.count(10_000, 200)
+    return [follower_row(ctx, "thread", f"thread create+join x{count}", [ctx.program("bench_threads"), count], 1.15)]
+
+
+def segv(ctx):
+    count = ctx.count(100_000, 1_000)
+    program = [ctx.program("bench_faults"), "segv", count]
+    rows = []
+    for name, title, wrap, bound in (
+        ("segv-pinned", "SIGSEGV handled by the program, one CPU", pinned, 1.5),
+        ("segv", "SIGSEGV handled by the program", list, 1.35),
+    ):
+        ratio, ours, theirs = compare(
+            inner_time(wrap([*ctx.zxctl(), *program])), inner_time(wrap([*ctx.bare(), *program])), ctx.pairs)
+        others, notes = peers(ctx, program, {
+            "unsupervised": wrap([]),
+            "strace": wrap(["strace", "-o", "/dev/null"]),
+            "strace -e trace=none": wrap(["strace", "-o", "/dev/null", "-e", "trace=none"]),
+            "gdb": wrap(gdb_run("handle SIGSEGV nostop noprint pass")),
+        }, theirs)
+        rows.append(Row(name, f"{title} x{count}", "bare loop", ratio, ctx.bound(bound),
+                        times={"zxctl": ours, "bare": theirs, **others}, notes=notes))
+    return rows
+
+
+def int3(ctx):
+    count = ctx.count(100_000, 1_000)
+    program = [ctx.program("bench_faults"), "int3", count]
+    ours = inner_time([*ctx.zxctl(), *program], env={"ZXCTL_BENCH_SKIP_INT3": "1"})
+    theirs = inner_time([*ctx.bare("-i"), *program])
+    rows = []
+    for name, title, load, bound in (
+        ("int3", "int3 skipped in the tracer, idle CPU", contextlib.nullcontext, 0.6),
+        ("int3-busy", "the same with all CPUs busy", lambda: busy_cpus(ctx), 1.05),
+    ):
+        with load():
+            ratio, first, second = compare(ours, theirs, ctx.pairs)
+        rows.append(Row(name, f"{title} x{count}", "bare loop", ratio, ctx.bound(bound),
+                        times={"zxctl": first, "bare": second}))
+    return rows
+
+
+# ---- reports ---------------------------------------------------------------------------------------------------------
+
+
+def report_row(ctx, name, title, program, pairs, wanted):
+    """Start to end of: the report of a crash; gdb's backtraces of the same; and the crash alone, which both contain."""
+    supervised = [*ctx.zxctl("--report=text"), program]
+    debugger = [*GDB, "-ex", "run", "-ex", "thread apply all bt", "--args", program]
+    death = -signal.SIGSEGV
+    for argv, status in ((supervised, death), (debugger, 0)):
+        output = run(argv, expect=status).output
+        missing = [text for text in wanted if text not in output]
+        if missing:
+            raise BenchError(f"{argv[0]} does not name {missing}: {output[-600:]}")
+    ratio, ours, theirs = compare(wall_time(supervised, expect=death), wall_time(debugger), pairs)
+    alone = median_of(wall_time([program], expect=death), PEER_RUNS)
+    net = (ours - alone) / (theirs - alone)
+    return Row(name, title, "gdb, all backtraces", ratio, ctx.bound(0.3),
+               times={"zxctl": ours, "gdb": theirs, "the crash alone": alone},
+               notes=[f"without the crash itself: {net:.3f}"])
+
+
+def report(ctx):
+    if not has("gdb"):
+        raise BenchError("gdb is not installed")
+    parts, classes = ctx.count(240, 8), ctx.count(200, 10)
+    big = data.big_program(ctx.data, parts, classes)
+    size = os.path.getsize(big) / 1e6
+    return [
+        report_row(ctx, "report", "report of an 8-thread C++ program", ctx.program("bench_crash8"), ctx.pairs,
+                   ["Total", "Descend", "main"]),
+        report_row(ctx, "report-big", f"report of a {size:.0f} MB binary", big, ctx.pairs, ["Step_0001_0", "main"]),
+    ]
+
+
+# ---- many tracees ----------------------------------------------------------------------------------------------------
+
+
+def event_time(ctx, prefix, threads, events):
+    return inner_time([*prefix, ctx.program("bench_events"), threads, 1, events])
+
+
+def tracees(ctx):
+    events = ctx.count(20_000, 200)
+    rows = []
+    for threads in ctx.count((100, 1_000, 4_000), (20,)):
+        ratio, many, one = compare(
+            event_time(ctx, ctx.zxctl(), threads, events), event_time(ctx, ctx.zxctl(), 1, events), ctx.pairs)
+        bare = median_of(event_time(ctx, ctx.bare(), threads, events), 1 if ctx.quick else PEER_RUNS)
+        rows.append(Row(f"tracees-{threads}", f"one event among {threads} tracees", "itself at 1", ratio, ctx.bound(1.5),
+                        times={"an event": many / events, "at 1": one / events, "bare": bare / events}))
+    return rows
+
+
+def status_field(path, name):
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            if line.startswith(name + ":"):
+                return int(line.split()[1])
+    raise BenchError(f"no {name} in {path}")
+
+
+def tracer_memory(ctx, threads):
+    """PSS and RSS of the tracer in KiB while a program with so many threads stands still."""
+    argv = [*ctx.zxctl(), ctx.program("bench_events"), str(threads), "1", "1000"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+        for line in program.stdout:
+            if line.startswith("ready="):
+                break
+        tracer = status_field(f"/proc/{program.pid}/status", "TracerPid")
+        figures = status_field(f"/proc/{tracer}/smaps_rollup", "Pss"), status_field(f"/proc/{tracer}/status", "VmRSS")
+        program.stdin.close()
+        if program.wait(timeout=300) != 0:
+            raise BenchError("bench_events failed")
+    return figures
+
+
+def memory(ctx):
+    threads = ctx.count(4_000, 50)
+    per_tracee, notes = [], []
+    for _ in range(1 if ctx.quick else PEER_RUNS):
+        pss_one, rss_one = tracer_memory(ctx, 1)
+        pss_many, rss_many = tracer_memory(ctx, threads)
+        per_tracee.append((pss_many - pss_one) / (threads - 1))
+        notes = [f"tracer PSS {pss_one} KiB at 1, {pss_many} at {threads}; RSS {rss_one} and {rss_many}"]
+    return [Row("memory", f"tracer memory per tracee, {threads} of them", "itself at 1", Spread.of(per_tracee),
+                ctx.bound(TRACER_KIB_PER_TRACEE), unit="KiB", notes=notes)]
+
+
+def hot_run(prefix, ctx, threads, hot, events):
+    output = run([*prefix, ctx.program("bench_events"), threads, hot, events]).output
+    values = parse_values(output)
+    if values["handled"] != values["raised"]:
+        raise BenchError(f"{values['raised'] - values['handled']} signals were lost")
+    return values
+
+
+def hot(ctx):
+    threads, hot_threads, events = ctx.count(4_000, 50), ctx.count(64, 4), ctx.count(200, 20)
+    runs = [hot_run(ctx.zxctl(), ctx, threads, hot_threads, events) for _ in range(ctx.count(5, 1))]
+    bare = hot_run(ctx.bare(), ctx, threads, hot_threads, events)
+    worst = Spread.of([values["max"] / 1e6 for values in runs])
+
+    def describe(name, values):
+        rate = values["raised"] / (values["ns"] / 1e9)
+        return (f"{name}: {rate:.0f} events/s, p50 {values['p50'] / 1e3:.0f} us, p99 {values['p99'] / 1e3:.0f} us, "
+                f"max {values['max'] / 1e6:.2f} ms")
+
+    middle = sorted(runs, key=lambda values: values["ns"])[len(runs) // 2]
+    longest = max(values["max"] for values in runs) / 1e6
+    rate = statistics.median(values["raised"] / (values["ns"] / 1e9) for values in runs)
+    return [Row("hot", f"latest of {hot_threads} hot among {threads}, none lost", "", worst, ctx.bound(MAX_LATENCY_MS), unit="ms",
+                notes=[describe("zxctl", middle), describe("bare", bare),
+                       f"median of {len(runs)} runs: {rate:.0f} events/s; latest of all {longest:.2f} ms"])]
+
+
+ROWS = {function.__name__: function
+        for function in (cpu, getpid, pipe, redis, make, fork, thread, segv, int3, report, tracees, memory, hot)}
