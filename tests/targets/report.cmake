@@ -13,6 +13,7 @@ zx_target_program(target_crash_no_frames SOURCES ${crash} FLAGS ${no_cfi} -fomit
 zx_target_program(target_crash_debug_frame SOURCES ${crash}
   FLAGS -fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer)
 zx_target_program(target_crash_32 SOURCES ${crash} FLAGS -m32 LINK -m32)
+zx_target_program(target_crash_scribble SOURCES ${CMAKE_CURRENT_LIST_DIR}/target_crash_scribble.c)
 zx_target_program(target_crash_cxx SOURCES ${CMAKE_CURRENT_LIST_DIR}/target_crash_cxx.cc)
 set_property(TARGET target_crash target_crash_static target_crash_static_pie target_crash_nopie
   target_crash_stripped target_crash_frame_pointer target_crash_no_frames target_crash_debug_frame target_crash_32
