@@ -21,11 +21,12 @@ class CallWatch {
     kInterrupted,  // left the call with EINTR; the stop that says why is to come
   };
 
-  explicit CallWatch(int64_t timeout_ns) : timeout_ns_(timeout_ns) {}
+  CallWatch(int64_t number, int64_t timeout_ns) : number_(number), timeout_ns_(timeout_ns) {}
 
-  // A system-call stop. `eintr`: its registers show an end with EINTR. Returns true while the watch goes on; false when
-  // the call is over and the watch can go.
-  [[nodiscard]] bool OnSyscallStop(bool eintr, int64_t now_ns) {
+  // A system-call stop in the call `number`. `eintr`: its registers show an end with EINTR. Returns true while the watch
+  // goes on; false when the call is over and the watch can go.
+  [[nodiscard]] bool OnSyscallStop(int64_t number, bool eintr, int64_t now_ns) {
+    if (number != number_) return false;
     switch (phase_) {
       case Phase::kRestarting:
         if (start_ns_ == 0) start_ns_ = now_ns;
@@ -55,6 +56,7 @@ class CallWatch {
 
  private:
   Phase phase_ = Phase::kRestarting;
+  int64_t number_;
   int64_t timeout_ns_;
   int64_t start_ns_ = 0;
 };

@@ -44,6 +44,7 @@ void Tracer::OnPossibleException(Thread& thread, int signo) {
     RepairAfterSignal(thread, signo);
     return Apply(thread.tid, Of(EventKind::kSignalStop, signo));
   }
+  DropWatch(thread);
   if (sink_.Consult(fault) == Verdict::kRaise) {
     current_fault_ = fault;
     return Apply(thread.tid, Of(EventKind::kFaultStop, signo));

@@ -36,13 +36,14 @@ bool Tracer::IsIgnored(Thread& thread, int signo) {
 
 void Tracer::RepairAfterSignal(Thread& thread, int signo) {
   if (thread.job_stop_broke_call || thread.process == nullptr) return;
+  // A signal with a handler ends a watched call for good.
+  if (thread.watch != nullptr && !IsIgnored(thread, signo)) return DropWatch(thread);
   arch::Registers registers{};
   if (!ops_.GetRegisters(thread.tid, registers).ok() || !arch::EndedWithEintr(registers)) return;
   bool compat = false;
   if (!ops_.IsCompatCall(thread.tid, compat).ok()) return;
   const auto call = arch::FindRestartableCall(registers, compat);
-  if (!call || !IsIgnored(thread, signo)) return DropWatch(thread);
-  RestartCall(thread, registers, *call);
+  if (call && IsIgnored(thread, signo)) RestartCall(thread, registers, *call);
 }
 
 void Tracer::RepairAfterInterrupt(Thread& thread) {
@@ -70,7 +71,7 @@ void Tracer::RestartCall(Thread& thread, arch::Registers& registers, const arch:
   }
   DropWatch(thread);
   const int64_t timeout_ns = TimeoutNs(thread, call);
-  if (timeout_ns > 0) thread.watch = std::make_unique<CallWatch>(timeout_ns);
+  if (timeout_ns > 0) thread.watch = std::make_unique<CallWatch>(arch::SystemCallNumber(registers), timeout_ns);
 }
 
 int64_t Tracer::TimeoutNs(const Thread& thread, const arch::RestartableCall& call) {
@@ -129,7 +130,14 @@ void Tracer::OnSyscallStop(Thread& thread) {
   if (thread.watch != nullptr) {
     arch::Registers registers{};
     (void)ops_.GetRegisters(thread.tid, registers);
-    if (!thread.watch->OnSyscallStop(arch::EndedWithEintr(registers), clock_.NowNs())) DropWatch(thread);
+    const int64_t number = arch::SystemCallNumber(registers);
+    if (!thread.watch->OnSyscallStop(number, arch::EndedWithEintr(registers), clock_.NowNs())) {
+      DropWatch(thread);
+    } else if (thread.watch->interrupted()) {
+      // Whatever broke the call off, this exit stop has swallowed an interrupt that was on its way, and a restart can't be
+      // written here: it would reach the program. The next stop is the place.
+      (void)ops_.Interrupt(thread.tid);
+    }
   }
   Apply(thread.tid, {.kind = EventKind::kSyscallStop});
 }

@@ -170,8 +170,8 @@ Answer SigchldNamesThread() {
   const Gate go;
   TwoThreads task = SeizedThreads(go, RaiseUsr1, 0);
   BlockAndDropSigchld();
-  go.Open();
   if (!task.thread.ok()) return task.thread.Verdict("");
+  go.Open();
   const siginfo_t info = NextSigchld();
   task.thread.Require(
       info.si_pid == task.thread.tid() && info.si_code == CLD_TRAPPED,
@@ -182,8 +182,8 @@ Answer SigchldNamesThread() {
 Answer ExecTakesLeaderId() {
   const Gate go;
   TwoThreads task = SeizedThreads(go, ExecOurselves, PTRACE_O_TRACEEXEC);
-  go.Open();
   if (!task.thread.ok()) return task.thread.Verdict("");
+  go.Open();
   uint64_t former = 0;
   task.leader.ExpectStop(SIGTRAP, PTRACE_EVENT_EXEC).ReadEventMessage(former);
   task.leader.Require(static_cast<pid_t>(former) == task.thread.tid(), "the event names another thread");
@@ -227,6 +227,7 @@ Answer SeccompKillStopsAtExit() {
   const Gate start;
   Tracee child(Fork([&] { return DieOfSeccomp(start); }));
   child.Seize(PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL);
+  if (!child.ok()) return child.Verdict("");  // it must not die for nothing: somebody else may report that as a crash
   start.Open();
   uint64_t status = 0;
   child.ExpectStop(SIGTRAP, PTRACE_EVENT_EXIT).ReadEventMessage(status);

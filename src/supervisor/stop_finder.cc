@@ -6,11 +6,12 @@ namespace zxctl {
 namespace {
 
 // A tid counts as recent for this long; hot threads stop more often.
-constexpr int64_t kRecentNs = 2 * kNsPerMs;
+constexpr int64_t kRecentNs = 8 * kNsPerMs;
 constexpr size_t kMaxRecents = 128;
 // A scan may take this share of the time between scans: one part in so many.
 constexpr int64_t kScanShare = 20;
-// Scans cheaper than this are not worth putting off.
+constexpr int64_t kMinScanDelayNs = 100 * kNsPerUs;
+// Scans cheaper than this are made before every sleep.
 constexpr int64_t kCheapScanNs = 2 * kNsPerUs;
 
 }  // namespace
@@ -31,14 +32,13 @@ void StopFinder::Remember(pid_t tid) {
   recents_.push_back({tid, now});
 }
 
-void StopFinder::PostponeScan(int64_t now_ns) {
+void StopFinder::OweScanSoon(int64_t now_ns) {
   if (scan_due_ns_ != kNever) return;
-  const int64_t delay = scan_cost_ns_ < kCheapScanNs ? 0 : std::min(kScanShare * scan_cost_ns_, kMaxScanDelayNs);
-  scan_due_ns_ = now_ns + delay;
+  scan_due_ns_ = now_ns + std::clamp(kScanShare * scan_cost_ns_, kMinScanDelayNs, kMaxScanDelayNs);
 }
 
 WaitResult StopFinder::TakeNamed(pid_t tid) {
-  PostponeScan(clock_.NowNs());
+  OweScanSoon(clock_.NowNs());
   if (tid <= 0) return {};
   const WaitResult result = ops_.Wait(tid);
   return result.tid > 0 ? Found(result) : WaitResult{};
@@ -63,18 +63,37 @@ WaitResult StopFinder::TakeRecent() {
   return {};
 }
 
-WaitResult StopFinder::TakeAny() {
-  const int64_t before = clock_.NowNs();
-  if (before < scan_due_ns_) return {};
-  const WaitResult result = ops_.Wait(-1);
-  if (result.tid < 0) no_children_ = true;
-  if (result.tid <= 0) {
-    // Only a scan that went through all tracees tells what one costs.
+void StopFinder::Keep(WaitResult result) {
+  if (result.tid > 0) collected_.push_back(Found(result));
+}
+
+// First those that are hot, each at the price of one look; what is left then for the long walk is little.
+void StopFinder::Collect() {
+  const std::vector<Recent> recents = recents_;
+  for (const Recent& recent : recents) Keep(ops_.Wait(recent.tid));
+  for (;;) {
+    const int64_t before = clock_.NowNs();
+    const WaitResult result = ops_.Wait(-1);
+    Keep(result);
+    if (result.tid > 0) continue;
+    no_children_ = result.tid < 0;
+    // Only a walk past all tracees tells what one costs.
     scan_cost_ns_ = clock_.NowNs() - before;
     scan_due_ns_ = kNever;
-    return {};
+    return;
   }
-  return Found(result);
+}
+
+WaitResult StopFinder::TakeOwed(bool idle) {
+  if (collected_.empty()) {
+    const bool now = idle && scan_due_ns_ != kNever && scan_cost_ns_ < kCheapScanNs;
+    if (!now && clock_.NowNs() < scan_due_ns_) return {};
+    Collect();
+    if (collected_.empty()) return {};
+  }
+  const WaitResult result = collected_.front();
+  collected_.pop_front();
+  return result;
 }
 
 }  // namespace zxctl

@@ -1,13 +1,15 @@
 // Who stopped? The kernel answers in time that grows with the number of tracees; this asks it seldom.
 //
 // SIGCHLD names one tid, but it does not queue: of two stops close together one may go unnamed. So the named tid is
-// looked at first, then the tids that stopped a moment ago, and all tracees at the latest kMaxScanDelayNs after a SIGCHLD
-// was taken, which bounds the delay of an unnamed stop.
+// looked at first, then the tids that stopped a moment ago; and at the latest kMaxScanDelayNs after a SIGCHLD was taken all
+// stops there are are collected before any of them is dealt with, which bounds the delay of an unnamed one however busy
+// the named are.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 #include "base/clock.h"
@@ -18,7 +20,7 @@ namespace zxctl {
 class StopFinder {
  public:
   // An unnamed stop waits no longer than this and the duration of one scan.
-  static constexpr int64_t kMaxScanDelayNs = 3 * kNsPerMs;
+  static constexpr int64_t kMaxScanDelayNs = 2 * kNsPerMs;
 
   StopFinder(PtraceOps& ops, const Clock& clock) : ops_(ops), clock_(clock) {}
 
@@ -26,12 +28,13 @@ class StopFinder {
   [[nodiscard]] WaitResult TakeNamed(pid_t tid);
   // A stop of one of the tids that stopped a moment ago.
   [[nodiscard]] WaitResult TakeRecent();
-  // A stop of anybody, if the scan that is owed is due; pays the debt when there is none.
-  [[nodiscard]] WaitResult TakeAny();
+  // A stop that the last scan collected, or that a scan collects now if one is due. With `idle` a scan that is owed is
+  // made at once if it is cheap: nothing better is to be done.
+  [[nodiscard]] WaitResult TakeOwed(bool idle);
   // Asks for the tid that was resumed last, for spinning on.
   [[nodiscard]] WaitResult TakeLast();
 
-  // When TakeAny() has to be called; kNever when no scan is owed.
+  // When TakeOwed() has to be called; kNever when no scan is owed.
   [[nodiscard]] int64_t scan_due_ns() const { return scan_due_ns_; }
   // True once the kernel has said that there are no children left.
   [[nodiscard]] bool no_children() const { return no_children_; }
@@ -45,12 +48,15 @@ class StopFinder {
   };
   WaitResult Found(WaitResult result);
   void Remember(pid_t tid);
-  void PostponeScan(int64_t now_ns);
+  void OweScanSoon(int64_t now_ns);
+  void Collect();
+  void Keep(WaitResult result);
 
   PtraceOps& ops_;
   const Clock& clock_;
   std::vector<Recent> recents_;  // newest last
   size_t cursor_ = 0;
+  std::deque<WaitResult> collected_;
   int64_t scan_due_ns_ = kNever;
   int64_t scan_cost_ns_ = 0;
   bool no_children_ = false;

@@ -44,6 +44,7 @@ WaitResult WaitLoop::HandleWake(const Wake& wake, const Callbacks& callbacks) {
 
 WaitResult WaitLoop::Find(const Callbacks& callbacks) {
   if (timers_.next_deadline() != kNever) timers_.RunDue(clock_.NowNs());
+  if (const WaitResult owed = finder_.TakeOwed(false); owed.tid > 0) return owed;
   for (;;) {
     const Wake wake = wakeups_.Take(0);
     if (wake.kind == Wake::Kind::kNothing) break;
@@ -51,7 +52,7 @@ WaitResult WaitLoop::Find(const Callbacks& callbacks) {
     if (named.tid > 0) return named;
   }
   const WaitResult recent = finder_.TakeRecent();
-  return recent.tid > 0 ? recent : finder_.TakeAny();
+  return recent.tid > 0 ? recent : finder_.TakeOwed(true);
 }
 
 WaitResult WaitLoop::Spin(const Callbacks& callbacks) {

@@ -1,0 +1,141 @@
+#include "supervisor/stop_finder.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <optional>
+#include <random>
+
+#include "support/fake_ptrace_ops.h"
+
+namespace zxctl {
+namespace {
+
+constexpr int kSignalStop = (SIGUSR1 << 8) | 0x7f;
+
+// Many tracees, one SIGCHLD slot: a stop while one is pending goes unnamed, as in the kernel.
+class Crowd {
+ public:
+  explicit Crowd(int count) {
+    ops.clock = &clock;
+    ops.wait_cost_ns = 400;
+    ops.wait_any_cost_ns = 45;
+    for (pid_t tid = 1; tid <= count; ++tid) ops.tracees[tid].tgid = 1;
+  }
+
+  void Stop(pid_t tid) {
+    ops.tracees[tid].statuses.push_back(kSignalStop);
+    stopped_at.emplace(tid, clock.now_ns);
+    if (!pending) pending = tid;
+  }
+
+  // One turn of the wait loop; the tid whose stop was found, 0 if none was.
+  pid_t Turn(StopFinder& finder) {
+    WaitResult found = finder.TakeOwed(false);
+    if (found.tid == 0 && pending) {
+      const pid_t named = *pending;
+      pending.reset();
+      found = finder.TakeNamed(named);
+    }
+    if (found.tid == 0) found = finder.TakeRecent();
+    if (found.tid == 0) found = finder.TakeOwed(true);
+    if (found.tid == 0) {
+      clock.now_ns += 20 * kNsPerUs;
+      return 0;
+    }
+    longest_ns = std::max(longest_ns, clock.now_ns - stopped_at.at(found.tid));
+    stopped_at.erase(found.tid);
+    return found.tid;
+  }
+
+  FakeClock clock;
+  FakePtraceOps ops;
+  std::optional<pid_t> pending;
+  std::map<pid_t, int64_t> stopped_at;
+  int64_t longest_ns = 0;
+};
+
+TEST(StopFinder, TakesTheNamedStopWithoutLookingAtOthers) {
+  Crowd crowd(1000);
+  StopFinder finder(crowd.ops, crowd.clock);
+  crowd.Stop(500);
+  const int64_t before = crowd.clock.now_ns;
+  EXPECT_EQ(crowd.Turn(finder), 500);
+  EXPECT_EQ(crowd.clock.now_ns - before, crowd.ops.wait_cost_ns);
+}
+
+TEST(StopFinder, FindsAStopThatNoSigchldNamed) {
+  Crowd crowd(1000);
+  StopFinder finder(crowd.ops, crowd.clock);
+  crowd.Stop(500);
+  crowd.Stop(700);
+  EXPECT_EQ(crowd.Turn(finder), 500);
+  pid_t found = 0;
+  for (int turn = 0; turn < 1000 && found == 0; ++turn) found = crowd.Turn(finder);
+  EXPECT_EQ(found, 700);
+}
+
+TEST(StopFinder, OwesNoScanWhenNothingHappens) {
+  Crowd crowd(10);
+  StopFinder finder(crowd.ops, crowd.clock);
+  EXPECT_EQ(finder.scan_due_ns(), kNever);
+  crowd.Stop(3);
+  EXPECT_EQ(crowd.Turn(finder), 3);
+  EXPECT_NE(finder.scan_due_ns(), kNever);
+  for (int turn = 0; turn < 1000 && finder.scan_due_ns() != kNever; ++turn) (void)crowd.Turn(finder);
+  EXPECT_EQ(finder.scan_due_ns(), kNever);
+}
+
+// 64 hot threads among 4,000, stopping at random while others are dealt with.
+TEST(StopFinder, LosesNoStopAndIsNotLaterThanFiveMilliseconds) {
+  constexpr int kHot = 64;
+  constexpr int kEvents = 20000;
+  Crowd crowd(4000);
+  StopFinder finder(crowd.ops, crowd.clock);
+  std::mt19937 random(7);
+  int sent = 0;
+  int found = 0;
+  while (found < kEvents) {
+    for (int burst = static_cast<int>(random() % 4); burst > 0 && sent < kEvents; --burst) {
+      const pid_t tid = 1 + static_cast<pid_t>(random() % kHot) * 61;
+      if (crowd.stopped_at.contains(tid)) continue;
+      crowd.Stop(tid);
+      ++sent;
+    }
+    if (crowd.Turn(finder) != 0) ++found;
+    crowd.clock.now_ns += 8 * kNsPerUs;
+    if (sent == kEvents && crowd.stopped_at.empty()) break;
+  }
+  EXPECT_EQ(found, sent);
+  EXPECT_TRUE(crowd.stopped_at.empty());
+  EXPECT_LE(crowd.longest_ns, 5 * kNsPerMs);
+}
+
+TEST(StopFinder, CostsOneHotThreadTheSameAmongFewAndMany) {
+  const auto cost = [](int tracees) {
+    Crowd crowd(tracees);
+    StopFinder finder(crowd.ops, crowd.clock);
+    const int64_t before = crowd.clock.now_ns;
+    constexpr int kEvents = 5000;
+    for (int i = 0; i < kEvents; ++i) {
+      crowd.Stop(tracees / 2 + 1);
+      while (crowd.Turn(finder) == 0) {
+      }
+      crowd.clock.now_ns += 10 * kNsPerUs;
+    }
+    return (crowd.clock.now_ns - before) / kEvents;
+  };
+  EXPECT_LE(static_cast<double>(cost(4000)), 1.5 * static_cast<double>(cost(1)));
+}
+
+TEST(StopFinder, KnowsWhenThereAreNoChildren) {
+  FakeClock clock;
+  FakePtraceOps ops;
+  StopFinder finder(ops, clock);
+  finder.OweScan();
+  EXPECT_EQ(finder.TakeOwed(false).tid, 0);
+  EXPECT_TRUE(finder.no_children());
+}
+
+}  // namespace
+}  // namespace zxctl

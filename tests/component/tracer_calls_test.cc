@@ -1,0 +1,168 @@
+// Interrupted system calls: what reaches the program, and when.
+#include <sys/syscall.h>
+
+#include "component/tracer_fixture.h"
+
+namespace zxctl {
+namespace {
+
+class InterruptedCallTest : public TracerTest {
+ protected:
+  void EnterCall(int64_t number, int64_t result, uint64_t r10 = 0) {
+    arch::Registers& registers = ops.tracees[kRoot].registers;
+    registers.orig_rax = static_cast<uint64_t>(number);
+    registers.rax = static_cast<uint64_t>(result);
+    registers.r10 = r10;
+  }
+  [[nodiscard]] int64_t result() { return static_cast<int64_t>(ops.tracees[kRoot].registers.rax); }
+
+  // epoll_wait(…, timeout_ms) broken off by SIGCHLD.
+  void BreakEpoll(int timeout_ms) {
+    EnterCall(SYS_epoll_wait, -EINTR, static_cast<uint32_t>(timeout_ms));
+    Wait(kRoot, SignalStop(SIGCHLD));
+  }
+  // The restarted call's entry, then its end with EINTR and the stop that follows.
+  void EnterAgain() {
+    EnterCall(SYS_epoll_wait, -ENOSYS, ops.tracees[kRoot].registers.r10);
+    Wait(kRoot, kSyscallStop);
+  }
+  void LeaveWithEintr() {
+    EnterCall(SYS_epoll_wait, -EINTR, ops.tracees[kRoot].registers.r10);
+    Wait(kRoot, kSyscallStop);
+  }
+};
+
+TEST_F(InterruptedCallTest, AnIgnoredSignalRestartsTheCall) {
+  BreakEpoll(-1);
+  EXPECT_EQ(result(), arch::kRestartNoHand);
+  EXPECT_EQ(ops.calls.back(), "cont 100 17");
+}
+
+TEST_F(InterruptedCallTest, ACaughtSignalDoesNot) {
+  ops.tracees[kRoot].stat_line = FakeStatLine(SignalBit(SIGCHLD));
+  BreakEpoll(-1);
+  EXPECT_EQ(result(), -EINTR);
+}
+
+TEST_F(InterruptedCallTest, ASignalThatKillsDoesNot) {
+  EnterCall(SYS_epoll_wait, -EINTR);
+  Wait(kRoot, SignalStop(SIGTERM));
+  EXPECT_EQ(result(), -EINTR);
+}
+
+TEST_F(InterruptedCallTest, AnIgnoredRealTimeSignalRestartsToo) {
+  EnterCall(SYS_epoll_wait, -EINTR, static_cast<uint32_t>(-1));
+  Wait(kRoot, SignalStop(40));
+  EXPECT_EQ(result(), arch::kRestartNoHand);
+}
+
+TEST_F(InterruptedCallTest, CallsOffTheListKeepTheirResult) {
+  EnterCall(SYS_close, -EINTR);
+  Wait(kRoot, SignalStop(SIGCHLD));
+  EXPECT_EQ(result(), -EINTR);
+}
+
+TEST_F(InterruptedCallTest, AnInterruptOfOursRestartsTheCall) {
+  EnterCall(SYS_epoll_wait, -EINTR, static_cast<uint32_t>(-1));
+  Wait(kRoot, EventStop(PTRACE_EVENT_STOP));
+  EXPECT_EQ(result(), arch::kRestartNoHand);
+}
+
+TEST_F(InterruptedCallTest, AJobControlStopBreaksTheCallAsItDoesWithoutUs) {
+  EnterCall(SYS_epoll_wait, -EINTR);
+  Wait(kRoot, EventStop(PTRACE_EVENT_STOP, SIGSTOP));
+  Wait(kRoot, EventStop(PTRACE_EVENT_STOP));
+  Wait(kRoot, SignalStop(SIGCONT));
+  EXPECT_EQ(result(), -EINTR);
+  EXPECT_EQ(ops.calls.back(), "syscall 100 18");
+  // The next call is a new one, and is repaired again.
+  Wait(kRoot, kSyscallStop);
+  EXPECT_EQ(ops.calls.back(), "cont 100 0");
+  BreakEpoll(-1);
+  EXPECT_EQ(result(), arch::kRestartNoHand);
+}
+
+TEST_F(InterruptedCallTest, ATimeoutIsWatchedFromTheFirstRestartOn) {
+  BreakEpoll(1000);
+  EXPECT_EQ(ops.calls.back(), "syscall 100 17");
+  EnterAgain();
+  EXPECT_EQ(ops.calls.back(), "syscall 100 0");
+  // It returns with an event: nothing is left of the watch.
+  EnterCall(SYS_epoll_wait, 1);
+  Wait(kRoot, kSyscallStop);
+  EXPECT_EQ(ops.calls.back(), "cont 100 0");
+  EXPECT_EQ(tracer.tree().FindThread(kRoot)->watch, nullptr);
+}
+
+TEST_F(InterruptedCallTest, ASecondRestartEndsAtTheFirstOnesTime) {
+  BreakEpoll(1000);
+  const int64_t begin = clock.now_ns;
+  EnterAgain();
+  AdvanceTo(begin + 600 * kNsPerMs);
+  LeaveWithEintr();
+  Wait(kRoot, EventStop(PTRACE_EVENT_STOP));
+  EXPECT_EQ(result(), arch::kRestartNoHand);
+  Wait(kRoot, SignalStop(SIGCHLD));
+  EnterAgain();
+  ops.calls.clear();
+  AdvanceTo(begin + 999 * kNsPerMs);
+  EXPECT_EQ(ops.Count("interrupt 100"), 0);
+  AdvanceTo(begin + 1001 * kNsPerMs);
+  EXPECT_EQ(ops.Count("interrupt 100"), 1);
+  LeaveWithEintr();
+  Wait(kRoot, EventStop(PTRACE_EVENT_STOP));
+  EXPECT_EQ(result(), 0);
+  EXPECT_LT(arch::SystemCallNumber(ops.tracees[kRoot].registers), 0);
+  EXPECT_EQ(ops.calls.back(), "cont 100 0");
+}
+
+TEST_F(InterruptedCallTest, ANewCallOfTheSameKindStartsItsTimeAfresh) {
+  BreakEpoll(1000);
+  EnterAgain();
+  EnterCall(SYS_epoll_wait, 1, 1000);
+  Wait(kRoot, kSyscallStop);  // returned
+  AdvanceTo(clock.now_ns + 5000 * kNsPerMs);
+  BreakEpoll(1000);
+  EXPECT_EQ(result(), arch::kRestartNoHand);
+}
+
+TEST_F(InterruptedCallTest, ACaughtSignalEndsTheWatch) {
+  BreakEpoll(1000);
+  EnterAgain();
+  LeaveWithEintr();
+  Wait(kRoot, EventStop(PTRACE_EVENT_STOP));
+  ops.tracees[kRoot].stat_line = FakeStatLine(SignalBit(SIGCHLD));
+  Wait(kRoot, SignalStop(SIGCHLD));
+  EXPECT_EQ(tracer.tree().FindThread(kRoot)->watch, nullptr);
+  EXPECT_EQ(ops.calls.back(), "cont 100 17");
+}
+
+TEST_F(InterruptedCallTest, SocketAndTimespecTimeoutsAreFound) {
+  EnterCall(SYS_recvfrom, -EINTR);
+  ops.tracees[kRoot].socket_timeout_ns = 300 * kNsPerMs;
+  Wait(kRoot, SignalStop(SIGCHLD));
+  EXPECT_NE(tracer.tree().FindThread(kRoot)->watch, nullptr);
+
+  EnterCall(SYS_rt_sigtimedwait, -EINTR);
+  ops.tracees[kRoot].registers.rdx = 0x5000;
+  const int64_t timespec[2] = {1, 0};
+  const auto* bytes = reinterpret_cast<const uint8_t*>(timespec);
+  ops.tracees[kRoot].memory[0x5000] = {bytes, bytes + sizeof(timespec)};
+  Wait(kRoot, SignalStop(SIGCHLD));
+  ASSERT_NE(tracer.tree().FindThread(kRoot)->watch, nullptr);
+  EXPECT_EQ(result(), arch::kRestartNoHand);
+}
+
+TEST_F(InterruptedCallTest, ADeadThreadsTimerIsGone) {
+  BreakEpoll(10);
+  EnterAgain();
+  LeaveWithEintr();
+  Wait(kRoot, EventStop(PTRACE_EVENT_STOP));
+  Wait(kRoot, Killed(SIGKILL));
+  ops.calls.clear();
+  AdvanceTo(clock.now_ns + kNsPerSec);
+  EXPECT_TRUE(ops.calls.empty());
+}
+
+}  // namespace
+}  // namespace zxctl

@@ -1,0 +1,288 @@
+#include <algorithm>
+
+#include "component/tracer_fixture.h"
+
+namespace zxctl {
+namespace {
+
+using Calls = std::vector<std::string>;
+
+TEST_F(TracerTest, PassesAPlainSignalOn) {
+  Wait(kRoot, SignalStop(SIGTERM));
+  EXPECT_EQ(ops.calls, (Calls{"cont 100 15"}));
+}
+
+TEST_F(TracerTest, FollowsAThreadWhoseFirstStopComesAfterItsCreatorsEvent) {
+  ops.tracees[101].tgid = kRoot;
+  ops.tracees[kRoot].event_message = 101;
+  Wait(kRoot, EventStop(PTRACE_EVENT_CLONE));
+  EXPECT_EQ(ops.calls, (Calls{"cont 100 0"}));
+  Wait(101, EventStop(PTRACE_EVENT_STOP));
+  EXPECT_EQ(ops.Count("cont 101 0"), 1);
+  EXPECT_EQ(tracer.tree().FindThread(101)->process->pid, kRoot);
+}
+
+TEST_F(TracerTest, ParksAThreadWhoseFirstStopComesFirst) {
+  ops.tracees[101].tgid = kRoot;
+  Wait(101, EventStop(PTRACE_EVENT_STOP));
+  EXPECT_TRUE(ops.calls.empty());
+  ops.tracees[kRoot].event_message = 101;
+  Wait(kRoot, EventStop(PTRACE_EVENT_CLONE));
+  EXPECT_EQ(ops.Count("cont 101 0"), 1);
+}
+
+TEST_F(TracerTest, DoesNotLeaveAnOrphanStopped) {
+  ops.tracees[101].tgid = 101;
+  Wait(101, EventStop(PTRACE_EVENT_STOP));
+  Wait(kRoot, Killed(SIGKILL));  // before its fork event could be seen
+  AdvanceTo(clock.now_ns + 10 * kNsPerMs);
+  EXPECT_EQ(ops.Count("cont 101 0"), 1);
+  EXPECT_NE(tracer.tree().FindProcess(101), nullptr);
+}
+
+TEST_F(TracerTest, TellsAForkedProcessFromAThread) {
+  ops.tracees[200].tgid = 200;
+  ops.tracees[kRoot].event_message = 200;
+  Wait(kRoot, EventStop(PTRACE_EVENT_FORK));
+  Wait(200, EventStop(PTRACE_EVENT_STOP));
+  EXPECT_EQ(tracer.tree().FindThread(200)->process->pid, 200);
+  EXPECT_EQ(tracer.tree().FindProcess(200)->job, &tracer.tree().root_job());
+}
+
+TEST_F(TracerTest, AThreadMadeWithTheForkEventIsAThreadAllTheSame) {
+  ops.tracees[101].tgid = kRoot;
+  ops.tracees[kRoot].event_message = 101;
+  Wait(kRoot, EventStop(PTRACE_EVENT_FORK));
+  EXPECT_EQ(tracer.tree().FindThread(101)->process->pid, kRoot);
+}
+
+TEST_F(TracerTest, ThreadsDoNotStopAtTheirExitAndLeadersDo) {
+  AddThread(101);
+  EXPECT_EQ(ops.tracees[101].options & PTRACE_O_TRACEEXIT, 0U);
+  EXPECT_NE(ops.tracees[kRoot].options & PTRACE_O_TRACEEXIT, 0U);
+}
+
+TEST_F(TracerTest, ThreadsOfAFilteredProcessStopAtTheirExitToo) {
+  ops.tracees[kRoot].seccomp = 2;
+  ops.tracees[101].options = PTRACE_O_TRACEEXIT;  // inherited
+  AddThread(101);
+  EXPECT_NE(ops.tracees[101].options & PTRACE_O_TRACEEXIT, 0U);
+}
+
+TEST_F(TracerTest, ListensInAGroupStopAndGoesOnAfterSigcont) {
+  Wait(kRoot, EventStop(PTRACE_EVENT_STOP, SIGSTOP));
+  EXPECT_EQ(ops.calls, (Calls{"listen 100"}));
+  Wait(kRoot, EventStop(PTRACE_EVENT_STOP));
+  EXPECT_EQ(ops.Count("cont 100 0"), 1);
+}
+
+TEST_F(TracerTest, ExecFromAnotherThreadKeepsTheCallersKoid) {
+  AddThread(101);
+  const Koid koid = tracer.tree().FindThread(101)->koid;
+  ops.tracees[kRoot].event_message = 101;
+  Wait(kRoot, EventStop(PTRACE_EVENT_EXEC));
+  ASSERT_NE(tracer.tree().FindThread(kRoot), nullptr);
+  EXPECT_EQ(tracer.tree().FindThread(kRoot)->koid, koid);
+  EXPECT_EQ(tracer.tree().FindThread(101), nullptr);
+  EXPECT_EQ(tracer.tree().thread_count(), 1U);
+  EXPECT_EQ(ops.calls.back(), "cont 100 0");
+}
+
+TEST_F(TracerTest, AProcessEndsWithItsLastThread) {
+  AddThread(101);
+  Wait(kRoot, Exited(0));
+  EXPECT_FALSE(tracer.idle());
+  Wait(101, Exited(0));
+  EXPECT_TRUE(tracer.idle());
+}
+
+TEST_F(TracerTest, EveryCallMayFindTheThreadGone) {
+  // Killed between the stop and each call that follows it.
+  ops.tracees[kRoot].dead = true;
+  for (const int status : {SignalStop(SIGTERM), SignalStop(SIGSEGV), EventStop(PTRACE_EVENT_CLONE),
+                           EventStop(PTRACE_EVENT_STOP, SIGSTOP), EventStop(PTRACE_EVENT_STOP), EventStop(PTRACE_EVENT_EXEC),
+                           EventStop(PTRACE_EVENT_EXIT)}) {
+    Wait(kRoot, status);
+  }
+  Wait(kRoot, Killed(SIGKILL));
+  EXPECT_TRUE(tracer.idle());
+  EXPECT_TRUE(sink.raised.empty());
+}
+
+// ---- faults ----
+
+TEST_F(TracerTest, AFaultThatSomebodyWantsStaysStoppedUntilAnswered) {
+  sink.verdict = Verdict::kRaise;
+  SetFault(kRoot, SIGSEGV, SEGV_MAPERR, 0x10);
+  Wait(kRoot, SignalStop(SIGSEGV));
+  ASSERT_EQ(sink.raised.size(), 1U);
+  EXPECT_EQ(sink.raised[0].signal.address, 0x10U);
+  EXPECT_EQ(ops.Count("cont 100 11"), 0);
+  EXPECT_TRUE(tracer.AnswerException(kRoot, Answer::kDeliver));
+  EXPECT_EQ(ops.calls.back(), "cont 100 11");
+  EXPECT_FALSE(tracer.AnswerException(kRoot, Answer::kResume));
+}
+
+TEST_F(TracerTest, AnAnswerAtOnceNeedsNoSecondTurn) {
+  sink.verdict = Verdict::kRaise;
+  sink.answer = Answer::kResume;
+  SetFault(kRoot, SIGTRAP, SI_KERNEL);
+  Wait(kRoot, SignalStop(SIGTRAP));
+  EXPECT_EQ(ops.calls.back(), "cont 100 0");
+}
+
+TEST_F(TracerTest, TellsTheSinkWhatTheProgramDoesWithTheSignal) {
+  SetFault(kRoot, SIGSEGV, SEGV_MAPERR);
+  ops.tracees[kRoot].stat_line = FakeStatLine(SignalBit(SIGSEGV), 0, SignalBit(SIGUSR1));
+  Wait(kRoot, SignalStop(SIGSEGV));
+  EXPECT_EQ(sink.consulted.disposition, Disposition::kCaught);
+  EXPECT_FALSE(sink.consulted.blocked);
+}
+
+TEST_F(TracerTest, RemembersTheFaultThatTheProgramsHandlerGets) {
+  SetFault(kRoot, SIGSEGV, SEGV_ACCERR, 0x77);
+  ops.tracees[kRoot].stat_line = FakeStatLine(SignalBit(SIGSEGV));
+  ops.tracees[kRoot].registers.rip = 0x1234;
+  Wait(kRoot, SignalStop(SIGSEGV));
+  const Thread* thread = tracer.tree().FindThread(kRoot);
+  ASSERT_NE(thread->first_fault, nullptr);
+  EXPECT_EQ(thread->first_fault->signal.address, 0x77U);
+  EXPECT_EQ(thread->first_fault->registers.rip, 0x1234U);
+}
+
+TEST_F(TracerTest, AKilledThreadsExceptionIsWithdrawn) {
+  sink.verdict = Verdict::kRaise;
+  SetFault(kRoot, SIGSEGV, SEGV_MAPERR);
+  Wait(kRoot, SignalStop(SIGSEGV));
+  Wait(kRoot, Killed(SIGKILL));
+  EXPECT_EQ(sink.withdrawn, std::vector<pid_t>{kRoot});
+  EXPECT_TRUE(tracer.idle());
+}
+
+TEST_F(TracerTest, ADeathThatNoStopAnnouncedIsOfferedAtTheExit) {
+  sink.verdict = Verdict::kRaise;
+  ops.tracees[kRoot].event_message = SIGSYS;
+  ops.tracees[kRoot].registers.orig_rax = 41;
+  Wait(kRoot, EventStop(PTRACE_EVENT_EXIT));
+  ASSERT_EQ(sink.raised.size(), 1U);
+  EXPECT_TRUE(sink.raised[0].forced_death);
+  EXPECT_EQ(sink.raised[0].signal.syscall, 41);
+  EXPECT_TRUE(tracer.AnswerException(kRoot, Answer::kDeliver));
+  EXPECT_EQ(ops.calls.back(), "cont 100 0");
+}
+
+TEST_F(TracerTest, ADeathThatASignalStopAnnouncedIsNotOfferedTwice) {
+  SetFault(kRoot, SIGABRT, SI_TKILL);
+  Wait(kRoot, SignalStop(SIGABRT));
+  sink.verdict = Verdict::kRaise;
+  ops.tracees[kRoot].event_message = SIGABRT | 0x80;
+  Wait(kRoot, EventStop(PTRACE_EVENT_EXIT));
+  EXPECT_TRUE(sink.raised.empty());
+  Wait(kRoot, Killed(SIGABRT));
+  EXPECT_TRUE(sink.silent_deaths.empty());
+}
+
+TEST_F(TracerTest, ASilentDeathIsToldOnce) {
+  Wait(kRoot, Killed(SIGSYS));
+  EXPECT_EQ(sink.silent_deaths, std::vector<pid_t>{kRoot});
+}
+
+TEST_F(TracerTest, OrdinaryDeathsAreNobodysBusiness) {
+  Wait(kRoot, Killed(SIGKILL));
+  EXPECT_TRUE(sink.silent_deaths.empty());
+}
+
+// ---- holds ----
+
+TEST_F(TracerTest, AHoldStopsEveryThreadAndSaysSoOnce) {
+  AddThread(101);
+  AddThread(102);
+  std::vector<size_t> done;
+  EXPECT_TRUE(tracer.HoldProcess(kRoot, kNever, [&](size_t missing) { done.push_back(missing); }));
+  EXPECT_EQ(ops.calls, (Calls{"interrupt 100", "interrupt 101", "interrupt 102"}));
+  for (const pid_t tid : {kRoot, 101, 102}) {
+    timers.RunDue(clock.now_ns);
+    EXPECT_TRUE(done.empty());
+    Wait(tid, EventStop(PTRACE_EVENT_STOP));
+  }
+  timers.RunDue(clock.now_ns);
+  EXPECT_EQ(done, std::vector<size_t>{0});
+  ops.calls.clear();
+  tracer.ReleaseProcess(kRoot);
+  std::sort(ops.calls.begin(), ops.calls.end());
+  EXPECT_EQ(ops.calls, (Calls{"cont 100 0", "cont 101 0", "cont 102 0"}));
+}
+
+TEST_F(TracerTest, AHoldDoesNotWaitForTheDead) {
+  AddThread(101);
+  ops.tracees[101].dead = true;
+  bool done = false;
+  EXPECT_TRUE(tracer.HoldProcess(kRoot, kNever, [&](size_t) { done = true; }));
+  Wait(kRoot, EventStop(PTRACE_EVENT_STOP));
+  timers.RunDue(clock.now_ns);
+  EXPECT_TRUE(done);
+}
+
+TEST_F(TracerTest, AHoldEndsItsPatienceAtTheDeadline) {
+  AddThread(101);
+  std::vector<size_t> done;
+  EXPECT_TRUE(tracer.HoldProcess(kRoot, clock.now_ns + 100, [&](size_t missing) { done.push_back(missing); }));
+  Wait(kRoot, EventStop(PTRACE_EVENT_STOP));
+  AdvanceTo(clock.now_ns + 200);
+  EXPECT_EQ(done, std::vector<size_t>{1});
+  Wait(101, EventStop(PTRACE_EVENT_STOP));  // late: held, but not told again
+  timers.RunDue(clock.now_ns + 1000);
+  EXPECT_EQ(done.size(), 1U);
+}
+
+TEST_F(TracerTest, AThreadBornIntoAHoldIsHeld) {
+  EXPECT_TRUE(tracer.HoldProcess(kRoot, kNever, [](size_t) {}));
+  ops.tracees[101].tgid = kRoot;
+  ops.tracees[kRoot].event_message = 101;
+  Wait(kRoot, EventStop(PTRACE_EVENT_CLONE));
+  Wait(101, EventStop(PTRACE_EVENT_STOP));
+  EXPECT_EQ(ops.Count("cont 101 0"), 0);
+  tracer.ReleaseProcess(kRoot);
+  EXPECT_EQ(ops.Count("cont 101 0"), 1);
+}
+
+TEST_F(TracerTest, ASecondHoldOfTheSameProcessIsRefused) {
+  EXPECT_TRUE(tracer.HoldProcess(kRoot, kNever, [](size_t) {}));
+  EXPECT_FALSE(tracer.HoldProcess(kRoot, kNever, [](size_t) {}));
+  EXPECT_FALSE(tracer.HoldProcess(999, kNever, [](size_t) {}));
+}
+
+TEST_F(TracerTest, DetachingHandsEachThreadItsSignal) {
+  AddThread(101);
+  tracer.DetachAll();
+  Wait(kRoot, SignalStop(SIGUSR1));
+  Wait(101, EventStop(PTRACE_EVENT_STOP));
+  EXPECT_EQ(ops.Count("detach 100 10"), 1);
+  EXPECT_EQ(ops.Count("detach 101 0"), 1);
+  EXPECT_TRUE(tracer.idle());
+}
+
+class ThreadsOnlyTest : public TracerTest {
+ protected:
+  ThreadsOnlyTest() : TracerTest({.follow_processes = false}) {}
+};
+
+TEST_F(ThreadsOnlyTest, LetsAProcessMadeByClonesGo) {
+  ops.tracees[200].tgid = 200;
+  ops.tracees[kRoot].event_message = 200;
+  Wait(kRoot, EventStop(PTRACE_EVENT_CLONE));
+  Wait(200, EventStop(PTRACE_EVENT_STOP));
+  EXPECT_EQ(ops.Count("detach 200 0"), 1);
+  EXPECT_EQ(tracer.tree().FindThread(200), nullptr);
+  EXPECT_EQ(ops.tracees[kRoot].options & (PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK), 0U);
+}
+
+class KillOnDeathTest : public TracerTest {
+ protected:
+  KillOnDeathTest() : TracerTest({.kill_on_tracer_death = true}) {}
+};
+
+TEST_F(KillOnDeathTest, AsksTheKernelForIt) { EXPECT_NE(ops.tracees[kRoot].options & PTRACE_O_EXITKILL, 0U); }
+
+}  // namespace
+}  // namespace zxctl

@@ -1,0 +1,151 @@
+#include "support/fake_ptrace_ops.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace zxctl {
+
+std::string FakeStatLine(uint64_t caught, uint64_t ignored, uint64_t blocked) {
+  return fmt::format(
+      "1 (fake) t 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 1 1 1 1 1 1 0 0 0 {} {} {} 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
+      blocked, ignored, caught);
+}
+
+int FakePtraceOps::Count(const std::string& call) const {
+  return static_cast<int>(std::count(calls.begin(), calls.end(), call));
+}
+
+FakeTracee* FakePtraceOps::Living(pid_t tid) {
+  const auto found = tracees.find(tid);
+  return found == tracees.end() || found->second.dead ? nullptr : &found->second;
+}
+
+OpResult FakePtraceOps::Record(const std::string& call, pid_t tid, const std::string& rest) {
+  calls.push_back(fmt::format("{} {}{}", call, tid, rest));
+  return Living(tid) == nullptr ? OpResult(ESRCH) : OpResult();
+}
+
+OpResult FakePtraceOps::Seize(pid_t tid, uint64_t options) {
+  if (seize_error != 0) return OpResult(seize_error);
+  tracees[tid].options = options;
+  tracees[tid].tgid = tid;
+  return {};
+}
+
+OpResult FakePtraceOps::SetOptions(pid_t tid, uint64_t options) {
+  if (FakeTracee* tracee = Living(tid); tracee != nullptr) tracee->options = options;
+  return Record("setoptions", tid);
+}
+
+OpResult FakePtraceOps::Resume(pid_t tid, ResumeMode mode, int signo) {
+  if (FakeTracee* tracee = Living(tid); tracee != nullptr) tracee->stopped = false;
+  return Record(mode == ResumeMode::kContinue ? "cont" : "syscall", tid, fmt::format(" {}", signo));
+}
+
+OpResult FakePtraceOps::Listen(pid_t tid) { return Record("listen", tid); }
+OpResult FakePtraceOps::Interrupt(pid_t tid) { return Record("interrupt", tid); }
+OpResult FakePtraceOps::Detach(pid_t tid, int signo) { return Record("detach", tid, fmt::format(" {}", signo)); }
+
+OpResult FakePtraceOps::GetRegisters(pid_t tid, arch::Registers& out) {
+  FakeTracee* tracee = Living(tid);
+  if (tracee == nullptr) return OpResult(ESRCH);
+  out = tracee->registers;
+  return {};
+}
+
+OpResult FakePtraceOps::SetRegisters(pid_t tid, const arch::Registers& registers) {
+  if (FakeTracee* tracee = Living(tid); tracee != nullptr) tracee->registers = registers;
+  return Record("setregs", tid);
+}
+
+OpResult FakePtraceOps::GetSiginfo(pid_t tid, siginfo_t& out) {
+  FakeTracee* tracee = Living(tid);
+  if (tracee == nullptr) return OpResult(ESRCH);
+  out = tracee->siginfo;
+  return {};
+}
+
+OpResult FakePtraceOps::GetEventMessage(pid_t tid, uint64_t& out) {
+  FakeTracee* tracee = Living(tid);
+  if (tracee == nullptr) return OpResult(ESRCH);
+  out = tracee->event_message;
+  return {};
+}
+
+OpResult FakePtraceOps::IsCompatCall(pid_t tid, bool& out) {
+  FakeTracee* tracee = Living(tid);
+  if (tracee == nullptr) return OpResult(ESRCH);
+  out = tracee->compat;
+  return {};
+}
+
+WaitResult FakePtraceOps::Take(pid_t tid, FakeTracee& tracee) {
+  if (tracee.statuses.empty()) return {};
+  const int status = tracee.statuses.front();
+  tracee.statuses.pop_front();
+  tracee.stopped = true;
+  return {.tid = tid, .status = status};
+}
+
+WaitResult FakePtraceOps::Wait(pid_t tid) {
+  if (tid != -1) {
+    if (clock != nullptr) clock->now_ns += wait_cost_ns;
+    const auto found = tracees.find(tid);
+    return found == tracees.end() ? WaitResult{.tid = -1} : Take(tid, found->second);
+  }
+  if (tracees.empty()) return {.tid = -1};
+  for (auto& [id, tracee] : tracees) {
+    if (clock != nullptr) clock->now_ns += wait_any_cost_ns;
+    const WaitResult taken = Take(id, tracee);
+    if (taken.tid != 0) return taken;
+  }
+  return {};
+}
+
+bool FakePtraceOps::IsThreadOf(pid_t tgid, pid_t tid) {
+  const auto found = tracees.find(tid);
+  return found != tracees.end() && found->second.tgid == tgid;
+}
+
+pid_t FakePtraceOps::FindProcessOf(pid_t tid) {
+  const auto found = tracees.find(tid);
+  return found == tracees.end() ? 0 : found->second.tgid;
+}
+
+size_t FakePtraceOps::ReadStat(pid_t /*tgid*/, pid_t tid, UniqueFd& /*fd*/, char* buffer, size_t size) {
+  const FakeTracee* tracee = Living(tid);
+  if (tracee == nullptr) return 0;
+  const std::string line = tracee->stat_line.empty() ? FakeStatLine(0) : tracee->stat_line;
+  const size_t length = std::min(size, line.size());
+  std::memcpy(buffer, line.data(), length);
+  return length;
+}
+
+bool FakePtraceOps::ReadSignalMasks(pid_t /*tid*/, uint64_t& ignored, uint64_t& caught) {
+  ignored = SignalBit(40);
+  caught = 0;
+  return true;
+}
+
+int FakePtraceOps::ReadSeccompMode(pid_t tid) { return tracees[tid].seccomp; }
+
+size_t FakePtraceOps::ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) {
+  const auto& memory = tracees[tid].memory;
+  const auto found = memory.find(address);
+  if (found == memory.end()) return 0;
+  const size_t length = std::min(size, found->second.size());
+  std::memcpy(out, found->second.data(), length);
+  return length;
+}
+
+int64_t FakePtraceOps::SocketTimeoutNs(pid_t tgid, int /*fd*/, bool /*receive*/) {
+  return tracees[tgid].socket_timeout_ns;
+}
+
+bool FakePtraceOps::LostPrivileges(pid_t /*tgid*/) { return lost_privileges; }
+void FakePtraceOps::Kill(pid_t tgid) { calls.push_back(fmt::format("kill {}", tgid)); }
+
+}  // namespace zxctl
