@@ -193,7 +193,7 @@ def print_row(row, out=sys.stdout):
     spread, unit = row.measured, f" {row.unit}" if row.unit else ""
     figure = f"{spread.median:.3f} ({spread.q1:.3f}..{spread.q3:.3f}){unit}"
     bound = "" if row.bound is None else f"<= {row.bound:g}{unit}"
-    print(f"{row.id:<15} {row.title:<44} {row.against:<22} {figure:<30} {bound:<12} {row.verdict()}", file=out)
+    print(f"{row.id:<15} {row.title:<48} {row.against:<22} {figure:<30} {bound:<12} {row.verdict()}", file=out)
     if row.times:
         times = ", ".join(f"{name} {format_time(value)}" for name, value in row.times.items())
         print(f"{'':<15} {times}", file=out)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <nlohmann/json.hpp>
 
 #include "supervisor/diagnose.h"
 #include "supervisor/kernel_probes.h"
@@ -204,6 +205,59 @@ TEST(DoctorLaunch, ProcessInsideAnotherTracerLearnsItsName) {
     return {WIFEXITED(status) && WEXITSTATUS(status) == 0 ? Outcome::kOk : Outcome::kMissing, ""};
   });
   EXPECT_EQ(answer.outcome, Outcome::kOk);
+}
+
+using Json = nlohmann::json;
+
+TEST(DoctorCommand, JsonHasEveryProbeAndSaysThatItWorks) {
+  const test::Outcome outcome = test::RunCommand({test::ZxctlPath(), "doctor", "--json"});
+  EXPECT_EQ(outcome.status, 0);
+  const Json document = Json::parse(outcome.out);
+  EXPECT_EQ(document.at("schema_version"), 1);
+  EXPECT_EQ(document.at("works"), true);
+  EXPECT_EQ(document.at("launch").at("refused"), false);
+  ASSERT_EQ(document.at("probes").size(), KernelProbes().size());
+  for (size_t i = 0; i < KernelProbes().size(); ++i) EXPECT_EQ(document["probes"][i]["id"], KernelProbes()[i].id);
+}
+
+TEST(DoctorCommand, TextEndsWithTheVerdict) {
+  const test::Outcome outcome = test::RunCommand({test::ZxctlPath(), "doctor"});
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_THAT(outcome.out, ::testing::EndsWith("Supervision works here.\n"));
+  EXPECT_EQ(outcome.err, "");
+}
+
+TEST(DoctorCommand, InsideSupervisionItFailsAndNamesTheTracer) {
+  const test::Outcome outcome = test::RunCommand(test::Supervised({test::ZxctlPath(), "doctor"}));
+  EXPECT_EQ(test::DescribeStatus(outcome.status), "exit 1");
+  EXPECT_THAT(outcome.out, HasSubstr("traced ourselves, by zxtask-tracer"));
+  EXPECT_EQ(outcome.err, "");
+}
+
+TEST(DoctorCommand, TracerAndTraceeAreToldInJson) {
+  const WaitingChild child;
+  ASSERT_EQ(ptrace(PTRACE_SEIZE, child.pid(), nullptr, nullptr), 0);
+  const test::Argv doctor = {test::ZxctlPath(), "doctor", "--json"};
+  const auto ask = [&](pid_t pid) {
+    test::Argv argv = doctor;
+    argv.push_back(std::to_string(pid));
+    return test::RunCommand(argv);
+  };
+  const test::Outcome of_tracee = ask(child.pid());
+  EXPECT_EQ(test::DescribeStatus(of_tracee.status), "exit 1");
+  EXPECT_EQ(Json::parse(of_tracee.out).at("traced_by").at("pid"), getpid());
+  const test::Outcome of_tracer = ask(getpid());
+  EXPECT_EQ(of_tracer.status, 0);
+  EXPECT_EQ(Json::parse(of_tracer.out).at("traces").at(0).at("pid"), child.pid());
+  EXPECT_EQ(Json::parse(of_tracer.out).at("traced_by"), nullptr);
+}
+
+TEST(DoctorCommand, MissingProcessIsAnAnswerAndNoCrash) {
+  const pid_t child = probe::Fork([] { return 0; });
+  waitpid(child, nullptr, 0);
+  const test::Outcome outcome = test::RunCommand({test::ZxctlPath(), "doctor", std::to_string(child)});
+  EXPECT_EQ(test::DescribeStatus(outcome.status), "exit 1");
+  EXPECT_THAT(outcome.out, HasSubstr("There is no process"));
 }
 
 TEST(KernelProbes, EverythingThatRunNeedsIsHere) {
