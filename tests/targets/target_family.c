@@ -112,9 +112,10 @@ static void Zombie(void) {
   FILE* file = fopen(path, "r");
   if (file == NULL || fgets(line, sizeof line, file) == NULL) exit(83);
   fclose(file);
-  int status;
+  int status = -1;
   printf("state %c code %d status %d\n", strrchr(line, ')')[2], info.si_code, info.si_status);
-  printf("waitpid %d exit %d\n", waitpid(child, &status, 0) == child, WEXITSTATUS(status));
+  const pid_t waited = waitpid(child, &status, 0);
+  printf("waitpid %d exit %d\n", waited == child, WEXITSTATUS(status));
 }
 
 static void RunDaemon(const char* fifo, int quiet) {

@@ -99,7 +99,10 @@ static void SelfStop(void) {
 }
 
 static void* Tick(void* counter) {
-  while (1) atomic_fetch_add((atomic_long*)counter, 1);
+  while (1) {
+    atomic_fetch_add((atomic_long*)counter, 1);
+    sched_yield();
+  }
   return NULL;
 }
 

@@ -304,10 +304,10 @@ static void Receive(int signo, siginfo_t* info, void* context) {
   atomic_fetch_add(received, 1);
 }
 
-// Keeps thousands of signals queued, but not all: the kernel walks the queue for each.
+// Keeps a thousand signals queued, but not all: the kernel walks the queue for each.
 static void SendMany(pid_t receiver) {
   for (int i = 0; i < count; i++) {
-    while (atomic_load(received) < i - 3000) sched_yield();
+    while (atomic_load(received) < i - 1000) sched_yield();
     while (sigqueue(receiver, SIGRTMIN + i % 3, (union sigval){.sival_int = i / 3}) != 0) sched_yield();
   }
 }
