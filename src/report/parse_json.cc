@@ -1,4 +1,4 @@
-#include <fmt/format.h>
+#include <algorithm>
 
 #include "report/json_names.h"
 #include "report/json_reader.h"
@@ -8,6 +8,8 @@ namespace zxctl::report {
 namespace {
 
 using nlohmann::json;
+
+constexpr size_t kMaxDepth = 16;
 
 template <typename Convert>
 auto List(const JsonReader& reader, Convert convert) {
@@ -202,7 +204,6 @@ std::string* FindText(json& document, const std::string& pointer) {
 
 // Puts the true bytes of the strings that were not UTF-8 back.
 void RestoreRawBytes(json& document, std::string& failure) {
-  // Moved, not copied: nlohmann's copy of a deep nest recurses.
   json raw = json::object();
   raw["raw_bytes"] = std::move(document["raw_bytes"]);
   JsonReader(raw, failure)["raw_bytes"].ForEachElement([&](const JsonReader& entry) {
@@ -215,6 +216,24 @@ void RestoreRawBytes(json& document, std::string& failure) {
   });
 }
 
+// How deep arrays and objects are nested. A report needs 6; a deep nest costs the parser much more memory than text.
+size_t DepthOf(std::string_view text) {
+  size_t depth = 0;
+  size_t deepest = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') quoted = !quoted;
+    if (quoted) {
+      i += c == '\\' ? 1 : 0;
+      continue;
+    }
+    if (c == '[' || c == '{') deepest = std::max(deepest, ++depth);
+    if ((c == ']' || c == '}') && depth > 0) --depth;
+  }
+  return deepest;
+}
+
 }  // namespace
 
 Result<Report> FromJson(std::string_view text) {
@@ -222,6 +241,7 @@ Result<Report> FromJson(std::string_view text) {
     return Fail(Status{.zx = ZX_ERR_IO_DATA_INTEGRITY, .what = std::move(what)});
   };
   if (text.size() > kMaxJsonBytes) return refuse("the report is too long");
+  if (DepthOf(text) > kMaxDepth) return refuse("the report is nested too deeply");
   json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!document.is_object()) return refuse("the report is not a JSON object");
   std::string failure;

@@ -4,8 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pty.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +17,7 @@
 #include "base/unique_fd.h"
 #include "report/render_json.h"
 #include "support/temp_dir.h"
+#include "support/tiny_disk.h"
 #include "unit/report_sample.h"
 
 namespace zxctl::report::test {
@@ -28,6 +27,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using zxctl::test::FileText;
+using zxctl::test::MountTinyDisk;
 using zxctl::test::SplitLines;
 using zxctl::test::TempDir;
 
@@ -235,13 +235,6 @@ TEST_F(DeliverTest, AClosedStandardErrorCostsNoFile) {
   ASSERT_FALSE(delivered.has_value());
   EXPECT_EQ(delivered.error().sys_errno, EBADF);
   EXPECT_EQ(Reports().size(), 1u);
-}
-
-// Mounts a file system of 64 KiB at `path` that only this process sees. False where that is not allowed.
-bool MountTinyDisk(const std::string& path) {
-  if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
-  mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
-  return mount("tmpfs", path.c_str(), "tmpfs", 0, "size=64k") == 0;
 }
 
 void FillDisk(const std::string& path, size_t bytes_free) {

@@ -221,10 +221,18 @@ TEST(FromJson, RefusesRawBytesThatPointNowhere) {
   }
 }
 
-TEST(FromJson, RefusesDeepNestsWithoutRunningOutOfStack) {
+TEST(FromJson, RefusesDeepNests) {
   const size_t depth = 4u << 20;
-  EXPECT_NE(ErrorOf("{\"raw_bytes\":" + std::string(depth, '[') + std::string(depth, ']') + "}"), "accepted");
-  EXPECT_NE(ErrorOf(std::string(depth, '[')), "accepted");
+  const std::string nest = std::string(depth, '[') + std::string(depth, ']');
+  EXPECT_EQ(ErrorOf("{\"raw_bytes\":" + nest + "}"), "the report is nested too deeply");
+  EXPECT_EQ(ErrorOf(std::string(depth, '[')), "the report is nested too deeply");
+  EXPECT_EQ(ErrorOf(R"({"\\":)" + nest + "}"), "the report is nested too deeply");
+}
+
+TEST(FromJson, BracketsInTextAreNoNest) {
+  Report report = SampleReport();
+  report.process.name = "\"\\[[[[[[[[[[[[[[[[[[[[[[[[[[{{{{\\\"";
+  EXPECT_EQ(ErrorOf(RenderJson(report)), "accepted");
 }
 
 TEST(FromJson, TakesManyMembersInItsStride) {
