@@ -12,6 +12,7 @@ namespace {
 constexpr int kSysSeccomp = 1;
 // Longer than any stat line: 52 fields of at most 21 characters, and a name of 16.
 constexpr size_t kStatBytes = 1200;
+constexpr size_t kMaxOpenStatFiles = 256;
 
 Event Of(EventKind kind, int signo) { return {.kind = kind, .signal = static_cast<uint8_t>(signo)}; }
 
@@ -19,41 +20,50 @@ Event Of(EventKind kind, int signo) { return {.kind = kind, .signal = static_cas
 
 bool Tracer::LookAtSignals(Thread& thread, SignalSets& out) {
   std::array<char, kStatBytes> buffer;
+  const bool was_open = thread.stat_fd.valid();
   const size_t got = ops_.ReadStat(thread.process->pid, thread.tid, thread.stat_fd, buffer.data(), buffer.size());
+  // An open file makes the next look three times cheaper; only so many threads can have one.
+  if (!was_open && thread.stat_fd.valid()) {
+    if (open_stat_files_ >= kMaxOpenStatFiles) {
+      thread.stat_fd.Reset();
+    } else {
+      ++open_stat_files_;
+    }
+  }
   const auto sets = ParseStatSignals(std::string_view(buffer.data(), got));
-  if (!sets) return false;
-  out = *sets;
-  return true;
+  if (sets) out = *sets;
+  return sets.has_value();
 }
 
-FaultStop Tracer::MakeFaultStop(Thread& thread, const SignalRecord& signal) {
-  FaultStop fault{.thread = &thread, .signal = signal};
-  SignalSets sets;
-  if (!LookAtSignals(thread, sets)) return fault;
-  fault.disposition = DispositionOf(sets, signal.signo);
-  fault.blocked = (sets.blocked >> (signal.signo - 1) & 1) != 0;
-  return fault;
+void Tracer::CloseStatFile(Thread& thread) {
+  if (!thread.stat_fd.valid()) return;
+  --open_stat_files_;
+  thread.stat_fd.Reset();
 }
 
 void Tracer::OnPossibleException(Thread& thread, int signo) {
   siginfo_t info{};
-  if (!ops_.GetSiginfo(thread.tid, info).ok()) return Apply(thread.tid, Of(EventKind::kSignalStop, signo));
+  SignalSets sets;
+  // Without an answer to either it is being killed, and what it would have done no longer matters.
+  const bool known = ops_.GetSiginfo(thread.tid, info).ok() && LookAtSignals(thread, sets);
+  if (!known) return Apply(thread.tid, Of(EventKind::kSignalStop, signo));
   ++stats_.faults;
-  const FaultStop fault = MakeFaultStop(thread, DecodeSiginfo(info));
+  const FaultStop fault{.thread = &thread,
+                        .signal = DecodeSiginfo(info),
+                        .disposition = DispositionOf(sets, signo),
+                        .blocked = (sets.blocked >> (signo - 1) & 1) != 0};
   if (fault.disposition == Disposition::kIgnored) {
     RepairAfterSignal(thread, signo);
     return Apply(thread.tid, Of(EventKind::kSignalStop, signo));
   }
   DropWatch(thread);
+  thread.would_die = fault.disposition == Disposition::kDefault;
   if (sink_.Consult(fault) == Verdict::kRaise) {
     current_fault_ = fault;
     return Apply(thread.tid, Of(EventKind::kFaultStop, signo));
   }
-  if (fault.disposition == Disposition::kCaught) {
-    RememberFirstFault(thread, fault.signal);
-  } else {
-    thread.process->fatal_signal_delivered = true;
-  }
+  if (!thread.would_die) RememberFirstFault(thread, fault.signal);
+  thread.process->fatal_signal_delivered |= thread.would_die;
   Apply(thread.tid, Of(EventKind::kSignalStop, signo));
 }
 

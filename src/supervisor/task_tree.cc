@@ -67,7 +67,6 @@ Thread& TaskTree::Rename(pid_t former, pid_t pid) {
   node.key() = pid;
   Thread& thread = *node.mapped();
   thread.tid = pid;
-  thread.stat_fd.Reset();
   threads_.insert(std::move(node));
   return thread;
 }

@@ -43,6 +43,7 @@ struct Thread {
   UniqueFd stat_fd;  // its stat file, once it was looked at
   // After a job-control stop the interrupted call fails with EINTR, supervised or not, until the next call.
   bool job_stop_broke_call = false;
+  bool would_die = false;    // of the signal it stands at, if that is delivered
   bool exit_option = false;  // it has PTRACE_O_TRACEEXIT
   std::unique_ptr<CallWatch> watch;        // a call that was restarted and has a timeout
   std::unique_ptr<FirstFault> first_fault;

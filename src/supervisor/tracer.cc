@@ -214,6 +214,7 @@ void Tracer::OnExecEvent(pid_t pid) {
   }
   if (thread->process == nullptr) AdoptOrphan(pid);
   DropWatch(*thread);
+  CloseStatFile(*thread);  // it may be of a tid that is no more
   thread->job_stop_broke_call = false;
   thread->first_fault.reset();
   SetExitOption(*thread);
@@ -277,6 +278,7 @@ void Tracer::Perform(pid_t tid, const Step& step) {
         break;
       case Action::kForget:
         DropWatch(*thread);
+        CloseStatFile(*thread);
         observer_.OnThreadGone(thread->process != nullptr ? thread->process->pid : tid, tid);
         tree_.RemoveThread(tid);
         break;
@@ -297,7 +299,7 @@ void Tracer::Raise(Thread& thread) {
 bool Tracer::AnswerException(pid_t tid, Answer answer) {
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || thread->state.exception != ExceptionPhase::kRaised) return false;
-  if (answer == Answer::kDeliver && thread->process != nullptr) thread->process->fatal_signal_delivered = true;
+  if (answer == Answer::kDeliver && thread->would_die) thread->process->fatal_signal_delivered = true;
   Apply(tid, Of(answer == Answer::kResume ? EventKind::kAnswerResume : EventKind::kAnswerDeliver));
   return true;
 }
@@ -361,6 +363,7 @@ void Tracer::DetachAll() {
 void Tracer::DetachHeld(Thread& thread) {
   if (thread.state.exception == ExceptionPhase::kRaised) sink_.Withdraw(thread.tid);
   DropWatch(thread);
+  CloseStatFile(thread);
   (void)ops_.Detach(thread.tid, thread.state.pending_signal);
   tree_.RemoveThread(thread.tid);
 }

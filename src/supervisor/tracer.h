@@ -109,7 +109,7 @@ class Tracer {
   bool LookAtSignals(Thread& thread, SignalSets& out);
   void OnPossibleException(Thread& thread, int signo);
   void RememberFirstFault(Thread& thread, const SignalRecord& signal);
-  FaultStop MakeFaultStop(Thread& thread, const SignalRecord& signal);
+  void CloseStatFile(Thread& thread);
 
   [[nodiscard]] uint64_t Options(bool exit_stops) const;
   void SetExitOption(Thread& thread);
@@ -124,6 +124,7 @@ class Tracer {
   TracerStats stats_;
   TaskTree tree_;
   FaultStop current_fault_;  // handed to Raise() by the stop that is being handled
+  size_t open_stat_files_ = 0;
   bool detaching_ = false;
 };
 
