@@ -132,7 +132,12 @@ void ChildProcess::RunInChild(int in, int out, int err) {
   std::vector<char*> words;
   for (std::string& word : argv_) words.push_back(word.data());
   words.push_back(nullptr);
-  execvp(words[0], words.data());
+  // execvp would hand a file that is no program to the shell.
+  if (argv_[0].find('/') != std::string::npos) {
+    execv(words[0], words.data());
+  } else {
+    execvp(words[0], words.data());
+  }
   _exit(errno == ENOENT ? 127 : 126);
 }
 

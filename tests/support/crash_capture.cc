@@ -2,6 +2,7 @@
 
 #include <elf.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
@@ -12,8 +13,6 @@
 #include <array>
 #include <csignal>
 #include <filesystem>
-
-#include <fmt/format.h>
 
 #include "base/clock.h"
 #include "base/proc_file.h"
@@ -219,7 +218,8 @@ class Follower {
   Captured Report(pid_t tid) {
     ring::CrashRecord crash{.pid = tracee_.pid, .tid = tid, .signal = ReadSignal(tid)};
     // The same signal again, sent by the program or because its handler could not be pushed, ends the first fault.
-    const bool repeats = crash.signal.signo == first_.signo && (crash.signal.code <= 0 || crash.signal.code == SI_KERNEL);
+    const bool repeats =
+        crash.signal.signo == first_.signo && (crash.signal.code <= 0 || crash.signal.code == SI_KERNEL);
     if (repeats) {
       crash.first = first_;
       crash.first_registers = first_registers_;
