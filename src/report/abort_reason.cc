@@ -28,13 +28,13 @@ constexpr size_t kMaxScannedFrames = 16;
 
 // The standard exceptions that keep their text in a string right after the vtable pointer.
 constexpr std::array<std::string_view, 9> kStandardTypes = {
-    "St11logic_error",  "St12domain_error",  "St16invalid_argument", "St12length_error",    "St12out_of_range",
+    "St11logic_error",   "St12domain_error", "St16invalid_argument", "St12length_error",   "St12out_of_range",
     "St13runtime_error", "St11range_error",  "St14overflow_error",   "St15underflow_error"};
 
 std::string DemangleType(const std::string& name) {
   int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> text(
-      abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status), &std::free);
+  const std::unique_ptr<char, decltype(&std::free)> text(abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status),
+                                                         &std::free);
   return text ? std::string(text.get()) : name;
 }
 

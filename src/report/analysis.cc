@@ -1,13 +1,12 @@
 #include "report/analysis.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
 #include <csignal>
-
-#include <fmt/format.h>
 
 #include "base/unique_fd.h"
 #include "report/disassembler.h"
@@ -135,13 +134,14 @@ std::string Analysis::BusFile(uint64_t address) const {
   if (mapping == nullptr || !mapping->IsFile()) return {};
   const std::string link =
       fmt::format("/proc/{}/map_files/{:x}-{:x}", input_.messages.crash.pid, mapping->start, mapping->end);
-  struct stat info{};
+  struct stat info {};
   if (stat(link.c_str(), &info) != 0 && (mapping->deleted || stat(mapping->path.c_str(), &info) != 0)) return {};
   const uint64_t wanted = address - mapping->start + mapping->offset;
   if (wanted < static_cast<uint64_t>(info.st_size)) return {};
-  return fmt::format("{} is {} bytes long, and the access was at offset {}: the file has been shortened or the mapping "
-                     "reaches past its end",
-                     mapping->path, info.st_size, wanted);
+  return fmt::format(
+      "{} is {} bytes long, and the access was at offset {}: the file has been shortened or the mapping "
+      "reaches past its end",
+      mapping->path, info.st_size, wanted);
 }
 
 FaultFacts Analysis::Facts() {
@@ -184,8 +184,9 @@ void Analysis::FillFault() {
 }
 
 void Analysis::FillHang() {
-  const std::string state =
-      SubjectRegisters() == nullptr ? "" : fmt::format("; the main thread is {}", DescribeThreadState(*SubjectRegisters()));
+  const std::string state = SubjectRegisters() == nullptr
+                                ? ""
+                                : fmt::format("; the main thread is {}", DescribeThreadState(*SubjectRegisters()));
   report_.exception.explanation =
       fmt::format("the process did not exit within the time that --timeout allows (it is {:.1f} s old){}",
                   report_.process.uptime_seconds, state);
@@ -194,9 +195,8 @@ void Analysis::FillHang() {
 void Analysis::FillDisassembly(std::optional<uint64_t> function_start) {
   const arch::Registers* registers = SubjectRegisters();
   if (registers == nullptr) return;
-  report_.disassembly = Disassemble(memory_, {.pc = arch::Pc(*registers),
-                                              .function_start = function_start,
-                                              .bits = arch::CodeBits(*registers)});
+  report_.disassembly = Disassemble(
+      memory_, {.pc = arch::Pc(*registers), .function_start = function_start, .bits = arch::CodeBits(*registers)});
   for (Instruction& instruction : report_.disassembly) instruction.faulting = instruction.faulting && IsException();
 }
 
@@ -247,8 +247,7 @@ void Analysis::NameThread(const UnwoundStack& stack, ThreadInfo& thread) {
 
 void Analysis::NameFaulting() {
   files_.emplace(input_.messages.crash.pid, input_.debug_path);
-  symbolizer_.emplace(memory_, modules_, *files_,
-                      PerfMap(input_.perf_map, static_cast<uid_t>(report_.process.uid)));
+  symbolizer_.emplace(memory_, modules_, *files_, PerfMap(input_.perf_map, static_cast<uid_t>(report_.process.uid)));
   if (unwinder64_) unwinder64_->UseFiles(*files_);
   if (unwinder32_) unwinder32_->UseFiles(*files_);
   if (IsDoubtful(faulting_stack_)) {

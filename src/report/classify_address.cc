@@ -1,10 +1,10 @@
 #include "report/classify_address.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
-
-#include <fmt/format.h>
 
 #include "arch/arch.h"
 
@@ -48,25 +48,39 @@ std::string TextOf(uint64_t value) {
   std::string_view text(bytes.data(), bytes.size());
   text = text.substr(0, text.find('\0'));
   const bool rest_is_zero = text.size() == 8 || value >> (8 * text.size()) == 0;
-  const bool printable = std::all_of(text.begin(), text.end(), [](char c) { return IsPrintable(static_cast<uint8_t>(c)); });
+  const bool printable =
+      std::all_of(text.begin(), text.end(), [](char c) { return IsPrintable(static_cast<uint8_t>(c)); });
   return rest_is_zero && printable && text.size() >= 4 ? std::string(text) : std::string();
 }
 
 std::optional<std::string_view> KnownPattern(uint32_t half) {
   switch (half) {
-    case 0xdeadbeef: return "0xdeadbeef";
-    case 0xbaadf00d: return "0xbaadf00d";
-    case 0xdeadc0de: return "0xdeadc0de";
-    case 0xcafebabe: return "0xcafebabe";
-    case 0xfeedface: return "0xfeedface";
-    case 0xabababab: return "0xab repeated (a heap's guard bytes)";
-    case 0xcdcdcdcd: return "0xcd repeated (memory that was never written)";
-    case 0xdddddddd: return "0xdd repeated (freed memory)";
-    case 0x6b6b6b6b: return "0x6b repeated (freed memory)";
-    case 0x5a5a5a5a: return "0x5a repeated (memory that was never written)";
-    case 0xbebebebe: return "0xbe repeated (AddressSanitizer's fresh memory)";
-    case 0xa5a5a5a5: return "0xa5 repeated (freed or fresh memory)";
-    default: return std::nullopt;
+    case 0xdeadbeef:
+      return "0xdeadbeef";
+    case 0xbaadf00d:
+      return "0xbaadf00d";
+    case 0xdeadc0de:
+      return "0xdeadc0de";
+    case 0xcafebabe:
+      return "0xcafebabe";
+    case 0xfeedface:
+      return "0xfeedface";
+    case 0xabababab:
+      return "0xab repeated (a heap's guard bytes)";
+    case 0xcdcdcdcd:
+      return "0xcd repeated (memory that was never written)";
+    case 0xdddddddd:
+      return "0xdd repeated (freed memory)";
+    case 0x6b6b6b6b:
+      return "0x6b repeated (freed memory)";
+    case 0x5a5a5a5a:
+      return "0x5a repeated (memory that was never written)";
+    case 0xbebebebe:
+      return "0xbe repeated (AddressSanitizer's fresh memory)";
+    case 0xa5a5a5a5:
+      return "0xa5 repeated (freed or fresh memory)";
+    default:
+      return std::nullopt;
   }
 }
 
@@ -77,10 +91,14 @@ std::string WithPattern(std::string text, uint64_t address) {
 
 std::string_view MissingRight(const Mapping& mapping, Access access) {
   switch (access) {
-    case Access::kRead: return mapping.read ? "" : "not readable";
-    case Access::kWrite: return mapping.write ? "" : "not writable";
-    case Access::kExecute: return mapping.execute ? "" : "not executable";
-    case Access::kUnknown: break;
+    case Access::kRead:
+      return mapping.read ? "" : "not readable";
+    case Access::kWrite:
+      return mapping.write ? "" : "not writable";
+    case Access::kExecute:
+      return mapping.execute ? "" : "not executable";
+    case Access::kUnknown:
+      break;
   }
   return "";
 }

@@ -27,8 +27,7 @@ struct ThreadStack {
 class AddressSpace {
  public:
   // `maps` must outlive this. `pid` tells the main thread; `stack_limit` is its limit in bytes, 0 if there is none.
-  AddressSpace(std::span<const Mapping> maps, std::span<const StackPointer> threads, int32_t pid,
-               uint64_t stack_limit);
+  AddressSpace(std::span<const Mapping> maps, std::span<const StackPointer> threads, int32_t pid, uint64_t stack_limit);
 
   // What `address` is: "null plus 0x10", "guard page of thread 3's stack: stack overflow", "0x8 bytes past the end of
   // libfoo.so", "not canonical". `access` adds which right the mapping lacks.

@@ -30,7 +30,7 @@ void ReplaceAll(std::string& text, std::string_view from, std::string_view to) {
 
 std::string WithoutRustEscapes(std::string name) {
   static constexpr std::pair<std::string_view, std::string_view> kEscapes[] = {
-      {"$LT$", "<"}, {"$GT$", ">"}, {"$LP$", "("}, {"$RP$", ")"}, {"$C$", ","}, {"$RF$", "&"}, {"$BP$", "*"},
+      {"$LT$", "<"},  {"$GT$", ">"},  {"$LP$", "("},  {"$RP$", ")"},  {"$C$", ","},   {"$RF$", "&"},  {"$BP$", "*"},
       {"$u20$", " "}, {"$u27$", "'"}, {"$u5b$", "["}, {"$u5d$", "]"}, {"$u7b$", "{"}, {"$u7d$", "}"}, {"..", "::"}};
   name.resize(name.size() - kRustHashLength);
   for (const auto& [from, to] : kEscapes) ReplaceAll(name, from, to);
@@ -44,8 +44,8 @@ std::string WithoutRustEscapes(std::string name) {
 std::string Demangle(const std::string& name) {
   if (!name.starts_with("_Z") || name.size() > kLongestMangled) return name;
   int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> text(
-      abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status), &std::free);
+  const std::unique_ptr<char, decltype(&std::free)> text(abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status),
+                                                         &std::free);
   if (!text) return name;
   std::string plain(text.get());
   return EndsWithRustHash(plain) ? WithoutRustEscapes(std::move(plain)) : plain;

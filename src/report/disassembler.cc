@@ -27,8 +27,7 @@ std::optional<Instruction> DecodeAt(MemorySource& memory, uint64_t address, arch
 }
 
 // The instructions from `start` up to pc; nothing when decoding steps over pc.
-std::optional<std::vector<Instruction>> DecodeUpTo(MemorySource& memory, uint64_t start, uint64_t pc,
-                                                   arch::Bits bits) {
+std::optional<std::vector<Instruction>> DecodeUpTo(MemorySource& memory, uint64_t start, uint64_t pc, arch::Bits bits) {
   std::vector<Instruction> instructions;
   uint64_t at = start;
   while (at < pc) {

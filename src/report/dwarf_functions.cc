@@ -23,8 +23,8 @@ std::string NameOf(Dwarf_Die& die) {
 
 // A concrete function nested in namespaces, classes or other functions is found only through them.
 bool MayHoldFunctions(int tag) {
-  return tag == DW_TAG_namespace || tag == DW_TAG_module || tag == DW_TAG_class_type ||
-         tag == DW_TAG_structure_type || tag == DW_TAG_union_type;
+  return tag == DW_TAG_namespace || tag == DW_TAG_module || tag == DW_TAG_class_type || tag == DW_TAG_structure_type ||
+         tag == DW_TAG_union_type;
 }
 
 template <typename F>
@@ -90,7 +90,8 @@ uint32_t NumberAttribute(Dwarf_Die& die, unsigned name) {
 
 // Where an inlined function was called from.
 Line CallSite(Dwarf_Die& unit, Dwarf_Die& inlined) {
-  Line out{.file = {}, .line = NumberAttribute(inlined, DW_AT_call_line),
+  Line out{.file = {},
+           .line = NumberAttribute(inlined, DW_AT_call_line),
            .column = NumberAttribute(inlined, DW_AT_call_column)};
   Dwarf_Files* files = nullptr;
   size_t count = 0;
@@ -101,8 +102,12 @@ Line CallSite(Dwarf_Die& unit, Dwarf_Die& inlined) {
 }
 
 Symbol MakeSymbol(Dwarf_Die& die, const Line& line, bool inlined) {
-  return {.function = NameOf(die), .start = std::nullopt, .file = line.file, .line = line.line,
-          .column = line.column, .inlined = inlined};
+  return {.function = NameOf(die),
+          .start = std::nullopt,
+          .file = line.file,
+          .line = line.line,
+          .column = line.column,
+          .inlined = inlined};
 }
 
 // The functions of a skeleton unit are described in its split file.
@@ -130,8 +135,8 @@ std::optional<Dwarf_Die> DwarfFunctions::SearchUnits(uint64_t address) {
       ForEachRange(die, [&](uint64_t low, uint64_t high) { units_.push_back({low, high, die}); });
     }
   }
-  const auto found = std::find_if(units_.begin(), units_.end(),
-                                  [&](const Range& r) { return address >= r.low && address < r.high; });
+  const auto found =
+      std::find_if(units_.begin(), units_.end(), [&](const Range& r) { return address >= r.low && address < r.high; });
   if (found == units_.end()) return std::nullopt;
   return WholeUnit(found->die);
 }
@@ -159,8 +164,8 @@ const std::vector<DwarfFunctions::Range>& DwarfFunctions::FunctionsOf(Dwarf_Die&
 
 const DwarfFunctions::Range* DwarfFunctions::FindFunction(Dwarf_Die& unit, uint64_t address) {
   const std::vector<Range>& ranges = FunctionsOf(unit);
-  const auto found = std::find_if(ranges.begin(), ranges.end(),
-                                  [&](const Range& r) { return address >= r.low && address < r.high; });
+  const auto found =
+      std::find_if(ranges.begin(), ranges.end(), [&](const Range& r) { return address >= r.low && address < r.high; });
   return found == ranges.end() ? nullptr : &*found;
 }
 

@@ -1,11 +1,10 @@
 #include "report/elf_image.h"
 
 #include <elf.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
-
-#include <fmt/format.h>
 
 namespace zxctl::report {
 namespace {
@@ -169,7 +168,8 @@ std::vector<MemorySymbol> ReadSymbolsOf(MemorySource& memory, const ElfImage& im
     if (symbol.st_shndx == SHN_UNDEF || symbol.st_name >= tables.strings_bytes) continue;
     const int type = symbol.st_info & 0xf;
     if (type != STT_FUNC && type != STT_OBJECT && type != STT_GNU_IFUNC && type != STT_NOTYPE) continue;
-    symbols.push_back({.address = image.bias + symbol.st_value, .bytes = symbol.st_size,
+    symbols.push_back({.address = image.bias + symbol.st_value,
+                       .bytes = symbol.st_size,
                        .is_function = type == STT_FUNC || type == STT_GNU_IFUNC,
                        .name = memory.ReadString(tables.strings + symbol.st_name, kMaxSymbolName)});
   }

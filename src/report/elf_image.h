@@ -19,7 +19,7 @@ struct AddressRange {
 struct ElfImage {
   bool is_64 = true;
   uint16_t machine = 0;
-  uint64_t bias = 0;  // memory address minus address in the file
+  uint64_t bias = 0;       // memory address minus address in the file
   std::string build_id{};  // lower-case hex; empty if there is no note
   std::optional<AddressRange> eh_frame_hdr{};
   std::optional<AddressRange> dynamic{};

@@ -1,9 +1,9 @@
 #include "report/explain.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <csignal>
-
-#include <fmt/format.h>
 
 #include "report/machine.h"
 #include "report/signal_names.h"
@@ -41,7 +41,8 @@ std::string DescribeAccess(const DecodedFault& instruction, const MemoryOperand&
 }
 
 bool Covers(const MemoryOperand& operand, uint64_t address) {
-  return operand.address_known && address >= operand.address && address - operand.address < std::max<uint64_t>(operand.bytes, 1);
+  return operand.address_known && address >= operand.address &&
+         address - operand.address < std::max<uint64_t>(operand.bytes, 1);
 }
 
 // The operand that touched the fault's address. The kernel names the first byte that failed, which is not the operand's
@@ -87,7 +88,8 @@ FaultExplanation ExplainPageFault(const FaultFacts& facts, const AddressSpace& s
     out.text = DescribeAccess(*facts.instruction, *operand);
     if (address >= kNullPages) out.text += fmt::format("; {:#x} is {}", address, space.Describe(address, out.access));
   } else if (facts.instruction) {
-    out.text = fmt::format("{} touched {:#x}, {}", facts.instruction->text, address, space.Describe(address, out.access));
+    out.text =
+        fmt::format("{} touched {:#x}, {}", facts.instruction->text, address, space.Describe(address, out.access));
   }
   return out;
 }
@@ -122,7 +124,8 @@ std::string ExplainBadTarget(const DecodedFault& instruction, const OperandRegis
 }
 
 FaultExplanation ExplainGeneralProtection(const FaultFacts& facts) {
-  if (!facts.instruction) return {.address = std::nullopt, .text = "the processor refused an instruction (general protection)"};
+  if (!facts.instruction)
+    return {.address = std::nullopt, .text = "the processor refused an instruction (general protection)"};
   const DecodedFault& instruction = *facts.instruction;
   for (const MemoryOperand& operand : instruction.memory) {
     if (!operand.address_known) continue;
@@ -153,25 +156,30 @@ std::string ExplainArithmetic(const FaultFacts& facts) {
   }
   if (!instruction.divisor) return fmt::format("{} divided by zero, or its quotient does not fit", instruction.text);
   if (*instruction.divisor == 0) return fmt::format("{} divided by zero", instruction.text);
-  return fmt::format("{}: the quotient does not fit (the smallest number divided by -1 does this); the divisor is {:#x}",
-                     instruction.text, *instruction.divisor);
+  return fmt::format(
+      "{}: the quotient does not fit (the smallest number divided by -1 does this); the divisor is {:#x}",
+      instruction.text, *instruction.divisor);
 }
 
 std::string ExplainIllegal(const FaultFacts& facts) {
   if (!facts.instruction) return "the bytes at pc are no instruction that this processor knows";
   const DecodedFault& instruction = *facts.instruction;
   if (instruction.kind == InstructionKind::kUndefined) {
-    return fmt::format("{} is a trap that the compiler placed: __builtin_trap(), an unreachable place or a failed check",
-                       instruction.text);
+    return fmt::format(
+        "{} is a trap that the compiler placed: __builtin_trap(), an unreachable place or a failed check",
+        instruction.text);
   }
   return fmt::format("this processor does not run {}", instruction.text);
 }
 
 std::string ExplainTrap(const FaultFacts& facts) {
   switch (facts.signal.code) {
-    case TRAP_TRACE: return "a single step ended, and nobody had asked for it";
-    case TRAP_HWBKPT: return "a hardware breakpoint or watchpoint was hit";
-    default: return "a breakpoint instruction (int3) was run without a debugger";
+    case TRAP_TRACE:
+      return "a single step ended, and nobody had asked for it";
+    case TRAP_HWBKPT:
+      return "a hardware breakpoint or watchpoint was hit";
+    default:
+      return "a breakpoint instruction (int3) was run without a debugger";
   }
 }
 
@@ -207,14 +215,21 @@ FaultExplanation ExplainFault(const FaultFacts& facts, const AddressSpace& space
   if (WasSent(facts.signal)) return WithoutAddress(ExplainSent(facts));
   const bool from_kernel = facts.signal.code == SI_KERNEL;
   switch (facts.signal.signo) {
-    case SIGSEGV: return from_kernel ? ExplainGeneralProtection(facts) : ExplainPageFault(facts, space);
-    case SIGBUS: return from_kernel || facts.signal.code == BUS_ADRALN ? ExplainGeneralProtection(facts)
-                                                                     : ExplainBus(facts, space);
-    case SIGFPE: return WithoutAddress(ExplainArithmetic(facts));
-    case SIGILL: return WithoutAddress(ExplainIllegal(facts));
-    case SIGTRAP: return WithoutAddress(ExplainTrap(facts));
-    case SIGSYS: return WithoutAddress(ExplainSystemCall(facts));
-    default: return WithoutAddress({});
+    case SIGSEGV:
+      return from_kernel ? ExplainGeneralProtection(facts) : ExplainPageFault(facts, space);
+    case SIGBUS:
+      return from_kernel || facts.signal.code == BUS_ADRALN ? ExplainGeneralProtection(facts)
+                                                            : ExplainBus(facts, space);
+    case SIGFPE:
+      return WithoutAddress(ExplainArithmetic(facts));
+    case SIGILL:
+      return WithoutAddress(ExplainIllegal(facts));
+    case SIGTRAP:
+      return WithoutAddress(ExplainTrap(facts));
+    case SIGSYS:
+      return WithoutAddress(ExplainSystemCall(facts));
+    default:
+      return WithoutAddress({});
   }
 }
 

@@ -17,9 +17,9 @@ struct FaultFacts {
   const arch::Registers* registers = nullptr;  // at the fault; null if there are none
   std::optional<DecodedFault> instruction{};   // at pc
   bool pc_executable = false;
-  std::string call_text{};                     // the call that led to a pc that is no code
-  std::string bus_file{};                      // SIGBUS: "/tmp/x is 4096 bytes long, the mapping reaches 8192"
-  std::string sender{};                        // the name of the process that sent the signal
+  std::string call_text{};  // the call that led to a pc that is no code
+  std::string bus_file{};   // SIGBUS: "/tmp/x is 4096 bytes long, the mapping reaches 8192"
+  std::string sender{};     // the name of the process that sent the signal
 };
 
 struct FaultExplanation {
@@ -35,8 +35,8 @@ struct FaultExplanation {
 
 struct AbortFacts {
   const ThreadInfo* thread = nullptr;  // with names
-  std::string message{};                 // the C library's last words
-  std::string thrown_type{};             // of an exception that nobody caught
+  std::string message{};               // the C library's last words
+  std::string thrown_type{};           // of an exception that nobody caught
   std::string thrown_what{};
 };
 

@@ -1,8 +1,8 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <string_view>
-
-#include <fmt/format.h>
 
 #include "report/explain.h"
 
@@ -16,7 +16,8 @@ struct Sign {
 };
 
 constexpr std::array<Sign, 12> kSigns = {{
-    {"__stack_chk_fail", "the stack protector found a function's stack frame overwritten (a buffer overflow on the stack)"},
+    {"__stack_chk_fail",
+     "the stack protector found a function's stack frame overwritten (a buffer overflow on the stack)"},
     {"__fortify_fail", "a checked string or memory function would have written past its buffer"},
     {"__chk_fail", "a checked string or memory function would have written past its buffer"},
     {"__assert_fail", "an assertion failed"},
@@ -34,23 +35,24 @@ constexpr std::array<Sign, 12> kSigns = {{
 constexpr std::array<std::string_view, 5> kPlumbingModules = {"libc.so", "libc-2.", "libstdc++.so", "libgcc_s.so",
                                                               "libpthread"};
 constexpr std::array<std::string_view, 20> kPlumbing = {
-    "__pthread_kill", "pthread_kill",  "raise",          "gsignal",     "__GI_",  "abort",
-    "__assert_fail",  "__libc_message", "malloc_printerr", "__fortify_fail", "__chk_fail", "__stack_chk_fail",
-    "std::terminate", "__cxa_",        "__gnu_cxx::",    "__cxxabiv1::", "__libc_fatal", "_int_free",
-    "__libc_free",    "free"};
+    "__pthread_kill", "pthread_kill",     "raise",          "gsignal",         "__GI_",
+    "abort",          "__assert_fail",    "__libc_message", "malloc_printerr", "__fortify_fail",
+    "__chk_fail",     "__stack_chk_fail", "std::terminate", "__cxa_",          "__gnu_cxx::",
+    "__cxxabiv1::",   "__libc_fatal",     "_int_free",      "__libc_free",     "free"};
 
 bool IsPlumbing(const Frame& frame) {
   const std::string_view module = std::string_view(frame.module).substr(frame.module.rfind('/') + 1);
   const bool in_library = std::any_of(kPlumbingModules.begin(), kPlumbingModules.end(),
                                       [&](std::string_view prefix) { return module.starts_with(prefix); });
   return in_library || std::any_of(kPlumbing.begin(), kPlumbing.end(),
-                     [&](std::string_view prefix) { return frame.function.starts_with(prefix); });
+                                   [&](std::string_view prefix) { return frame.function.starts_with(prefix); });
 }
 
 const Sign* FindSign(const std::vector<Frame>& frames) {
   for (const Sign& sign : kSigns) {
     const bool found = std::any_of(frames.begin(), frames.end(), [&](const Frame& frame) {
-      return frame.function.starts_with(sign.function) || frame.function.starts_with(fmt::format("__GI_{}", sign.function));
+      return frame.function.starts_with(sign.function) ||
+             frame.function.starts_with(fmt::format("__GI_{}", sign.function));
     });
     if (found) return &sign;
   }
@@ -59,9 +61,8 @@ const Sign* FindSign(const std::vector<Frame>& frames) {
 
 // " in f() at x.c:12": the first function that is not the library's.
 std::string Place(const std::vector<Frame>& frames) {
-  const auto found = std::find_if(frames.begin(), frames.end(), [](const Frame& frame) {
-    return !frame.function.empty() && !IsPlumbing(frame);
-  });
+  const auto found = std::find_if(frames.begin(), frames.end(),
+                                  [](const Frame& frame) { return !frame.function.empty() && !IsPlumbing(frame); });
   if (found == frames.end()) return {};
   const std::string line = found->file.empty() ? "" : fmt::format(" at {}:{}", found->file, found->line);
   return fmt::format(" in {}{}", found->function, line);

@@ -61,8 +61,10 @@ class Expression {
     if (op.atom >= DW_OP_lit0 && op.atom <= DW_OP_lit31) return Push(op.atom - DW_OP_lit0);
     if (op.atom >= DW_OP_breg0 && op.atom <= DW_OP_breg31) return Push(Register(op.atom - DW_OP_breg0, op.number));
     switch (op.atom) {
-      case DW_OP_call_frame_cfa: return Push(cfa_);
-      case DW_OP_bregx: return Push(Register(op.number, op.number2));
+      case DW_OP_call_frame_cfa:
+        return Push(cfa_);
+      case DW_OP_bregx:
+        return Push(Register(op.number, op.number2));
       case DW_OP_addr:
       case DW_OP_const1u:
       case DW_OP_const1s:
@@ -73,10 +75,14 @@ class Expression {
       case DW_OP_const8u:
       case DW_OP_const8s:
       case DW_OP_constu:
-      case DW_OP_consts: return Push(op.number);
-      case DW_OP_plus_uconst: return RunUnary([&](uint64_t a) { return a + op.number; });
-      case DW_OP_deref: return RunDeref();
-      default: return RunBinary(op.atom);
+      case DW_OP_consts:
+        return Push(op.number);
+      case DW_OP_plus_uconst:
+        return RunUnary([&](uint64_t a) { return a + op.number; });
+      case DW_OP_deref:
+        return RunDeref();
+      default:
+        return RunBinary(op.atom);
     }
   }
 
@@ -96,16 +102,26 @@ class Expression {
     const auto a = Pop();
     if (!a || !b) return false;
     switch (atom) {
-      case DW_OP_plus: return Push(*a + *b);
-      case DW_OP_minus: return Push(*a - *b);
-      case DW_OP_and: return Push(*a & *b);
-      case DW_OP_or: return Push(*a | *b);
-      case DW_OP_mul: return Push(*a * *b);
-      case DW_OP_shl: return Push(*b < 64 ? *a << *b : 0);
-      case DW_OP_shr: return Push(*b < 64 ? *a >> *b : 0);
-      case DW_OP_ge: return Push(static_cast<int64_t>(*a) >= static_cast<int64_t>(*b) ? 1 : 0);
-      case DW_OP_lt: return Push(static_cast<int64_t>(*a) < static_cast<int64_t>(*b) ? 1 : 0);
-      default: return false;
+      case DW_OP_plus:
+        return Push(*a + *b);
+      case DW_OP_minus:
+        return Push(*a - *b);
+      case DW_OP_and:
+        return Push(*a & *b);
+      case DW_OP_or:
+        return Push(*a | *b);
+      case DW_OP_mul:
+        return Push(*a * *b);
+      case DW_OP_shl:
+        return Push(*b < 64 ? *a << *b : 0);
+      case DW_OP_shr:
+        return Push(*b < 64 ? *a >> *b : 0);
+      case DW_OP_ge:
+        return Push(static_cast<int64_t>(*a) >= static_cast<int64_t>(*b) ? 1 : 0);
+      case DW_OP_lt:
+        return Push(static_cast<int64_t>(*a) < static_cast<int64_t>(*b) ? 1 : 0);
+      default:
+        return false;
     }
   }
 

@@ -1,15 +1,14 @@
 #include "report/gather.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <charconv>
 #include <csignal>
 #include <ctime>
-#include <sys/wait.h>
-
-#include <fmt/format.h>
 
 #include "base/clock.h"
 #include "base/proc_file.h"
@@ -157,8 +156,8 @@ void GatherPrivate(const GatherOptions& options, Report& report) {
     report.notes.withheld.push_back("environment and raw stack memory; --with-memory shows them");
     return;
   }
-  report.environment = ParseEnvironment(
-      ReadOrEmpty(fmt::format("/proc/{}/environ", report.process.pid), kMaxCommandLineBytes));
+  report.environment =
+      ParseEnvironment(ReadOrEmpty(fmt::format("/proc/{}/environ", report.process.pid), kMaxCommandLineBytes));
 }
 
 std::string SenderName(const SignalRecord& signal) {
@@ -214,7 +213,8 @@ Result<CrashMessages> ReceiveCrash(ring::Channel& channel, int64_t deadline_ns) 
   for (;;) {
     const auto got = channel.Receive(message, deadline_ns);
     if (!got) return Fail(got.error());
-    if (!*got) return Fail(Status{.zx = ZX_ERR_TIMED_OUT, .what = "the tracer did not finish the description of a crash"});
+    if (!*got)
+      return Fail(Status{.zx = ZX_ERR_TIMED_OUT, .what = "the tracer did not finish the description of a crash"});
     if (static_cast<ring::MessageType>(message.type) == ring::MessageType::kEndOfCrash) return messages;
     if (const auto taken = TakeMessage(message, messages); !taken) return Fail(taken.error());
   }

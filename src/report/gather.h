@@ -28,12 +28,12 @@ struct GatherOptions {
 // Everything that the analysis starts from.
 struct CrashInput {
   CrashMessages messages{};
-  Report report{};            // what is known without looking into the program
-  std::string maps{};         // /proc/PID/maps
+  Report report{};           // what is known without looking into the program
+  std::string maps{};        // /proc/PID/maps
   uint64_t stack_limit = 0;  // of the main thread, in bytes; 0: none
-  std::string sender{};       // the name of the process that sent the signal
-  std::string perf_map{};     // where a just-in-time compiler's names would be
-  std::string debug_path{};   // folders of separate debug files
+  std::string sender{};      // the name of the process that sent the signal
+  std::string perf_map{};    // where a just-in-time compiler's names would be
+  std::string debug_path{};  // folders of separate debug files
   int mem_fd = -1;
   bool with_memory = false;
 };

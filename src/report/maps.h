@@ -22,7 +22,7 @@ struct Mapping {
   bool execute = false;
   bool shared = false;
   bool deleted = false;  // the file has been unlinked since
-  std::string path{};      // a path, "[heap]" and its like, or empty for anonymous memory
+  std::string path{};    // a path, "[heap]" and its like, or empty for anonymous memory
 
   [[nodiscard]] bool Contains(uint64_t address) const { return address >= start && address < end; }
   [[nodiscard]] bool IsFile() const { return !path.empty() && path.front() == '/'; }

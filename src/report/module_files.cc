@@ -2,14 +2,13 @@
 
 #include <elfutils/libdwelf.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gelf.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <array>
-
-#include <fmt/format.h>
 
 namespace zxctl::report {
 namespace {
@@ -18,7 +17,7 @@ namespace {
 int FindNoElf(Dwfl_Module*, void**, const char*, Dwarf_Addr, char**, Elf**) { return -1; }
 
 bool SameInode(int fd, const LoadedModule& module) {
-  struct stat info{};
+  struct stat info {};
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return false;
   return info.st_ino == module.inode && major(info.st_dev) == module.device_major &&
          minor(info.st_dev) == module.device_minor;

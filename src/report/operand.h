@@ -16,9 +16,9 @@ namespace zxctl::report {
 // Instructions that fault for a reason of their own.
 enum class InstructionKind : uint8_t {
   kOther,
-  kDivide,      // unsigned
+  kDivide,  // unsigned
   kDivideSigned,
-  kUndefined,   // ud2 and its like: a trap that the compiler placed
+  kUndefined,  // ud2 and its like: a trap that the compiler placed
   kBreakpoint,
   kPrivileged,
   kCall,
@@ -36,18 +36,18 @@ struct MemoryOperand {
   bool write = false;
   uint64_t bytes = 0;
   uint64_t address = 0;
-  bool address_known = true;       // false for gathers and their like
-  bool implicit = false;           // the stack of push, the string of movs
-  bool must_be_aligned = false;    // faults when `address` is not a multiple of `bytes`
-  std::string expression{};          // "rdi + 8 * rcx + 0x10"
+  bool address_known = true;                 // false for gathers and their like
+  bool implicit = false;                     // the stack of push, the string of movs
+  bool must_be_aligned = false;              // faults when `address` is not a multiple of `bytes`
+  std::string expression{};                  // "rdi + 8 * rcx + 0x10"
   std::vector<OperandRegister> registers{};  // those in the expression
 };
 
 struct DecodedFault {
   InstructionKind kind = InstructionKind::kOther;
-  std::string text{};                    // AT&T syntax
-  std::vector<MemoryOperand> memory{};   // those that are really accessed
-  std::optional<uint64_t> divisor{};     // of a division by a register
+  std::string text{};                                // AT&T syntax
+  std::vector<MemoryOperand> memory{};               // those that are really accessed
+  std::optional<uint64_t> divisor{};                 // of a division by a register
   std::optional<OperandRegister> target_register{};  // of an indirect call or jump
 };
 

@@ -48,7 +48,7 @@ void PerfMap::Load() {
   loaded_ = true;
   if (path_.empty()) return;
   UniqueFd fd(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  struct stat info{};
+  struct stat info {};
   if (!fd.valid() || fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != uid_) return;
   const std::string text = ReadBounded(fd.get(), kMaxBytes);
   for (size_t at = 0; at < text.size();) {

@@ -1,11 +1,10 @@
 #include "report/proc_texts.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
-
-#include <fmt/format.h>
 
 #include "base/proc_file.h"
 #include "report/machine.h"
@@ -117,7 +116,8 @@ std::string DescribeThreadState(const arch::Registers& registers) {
   const auto number = SystemCallOf(registers);
   if (!number) return "running in user code";
   const std::string name = SystemCallName(*number, arch::CodeBits(registers));
-  return name.empty() ? fmt::format("in system call {}", *number) : fmt::format("in system call {} ({})", *number, name);
+  return name.empty() ? fmt::format("in system call {}", *number)
+                      : fmt::format("in system call {} ({})", *number, name);
 }
 
 }  // namespace zxctl::report

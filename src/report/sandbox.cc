@@ -24,17 +24,51 @@ constexpr bool kSanitized = false;
 #endif
 
 // What libelf, libdw, libunwind, the allocator and the C library need. Everything else fails with EPERM.
-constexpr std::array kAllowed = {
-    SCMP_SYS(read),          SCMP_SYS(pread64),     SCMP_SYS(readv),       SCMP_SYS(preadv),     SCMP_SYS(write),
-    SCMP_SYS(close),         SCMP_SYS(fstat),       SCMP_SYS(stat),        SCMP_SYS(lstat),      SCMP_SYS(newfstatat),
-    SCMP_SYS(statx),         SCMP_SYS(lseek),       SCMP_SYS(munmap),      SCMP_SYS(mprotect),   SCMP_SYS(mremap),
-    SCMP_SYS(madvise),       SCMP_SYS(brk),         SCMP_SYS(readlink),    SCMP_SYS(readlinkat), SCMP_SYS(access),
-    SCMP_SYS(faccessat),     SCMP_SYS(faccessat2),  SCMP_SYS(getdents64),  SCMP_SYS(getcwd),     SCMP_SYS(fadvise64),
-    SCMP_SYS(futex),         SCMP_SYS(exit),        SCMP_SYS(exit_group),  SCMP_SYS(getrandom),  SCMP_SYS(getpid),
-    SCMP_SYS(gettid),        SCMP_SYS(getuid),      SCMP_SYS(geteuid),     SCMP_SYS(getgid),     SCMP_SYS(getegid),
-    SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigaction),  SCMP_SYS(sigaltstack), SCMP_SYS(sched_yield), SCMP_SYS(restart_syscall),
-    SCMP_SYS(sysinfo),       SCMP_SYS(getrusage)};
+constexpr std::array kAllowed = {SCMP_SYS(read),
+                                 SCMP_SYS(pread64),
+                                 SCMP_SYS(readv),
+                                 SCMP_SYS(preadv),
+                                 SCMP_SYS(write),
+                                 SCMP_SYS(close),
+                                 SCMP_SYS(fstat),
+                                 SCMP_SYS(stat),
+                                 SCMP_SYS(lstat),
+                                 SCMP_SYS(newfstatat),
+                                 SCMP_SYS(statx),
+                                 SCMP_SYS(lseek),
+                                 SCMP_SYS(munmap),
+                                 SCMP_SYS(mprotect),
+                                 SCMP_SYS(mremap),
+                                 SCMP_SYS(madvise),
+                                 SCMP_SYS(brk),
+                                 SCMP_SYS(readlink),
+                                 SCMP_SYS(readlinkat),
+                                 SCMP_SYS(access),
+                                 SCMP_SYS(faccessat),
+                                 SCMP_SYS(faccessat2),
+                                 SCMP_SYS(getdents64),
+                                 SCMP_SYS(getcwd),
+                                 SCMP_SYS(fadvise64),
+                                 SCMP_SYS(futex),
+                                 SCMP_SYS(exit),
+                                 SCMP_SYS(exit_group),
+                                 SCMP_SYS(getrandom),
+                                 SCMP_SYS(getpid),
+                                 SCMP_SYS(gettid),
+                                 SCMP_SYS(getuid),
+                                 SCMP_SYS(geteuid),
+                                 SCMP_SYS(getgid),
+                                 SCMP_SYS(getegid),
+                                 SCMP_SYS(clock_gettime),
+                                 SCMP_SYS(gettimeofday),
+                                 SCMP_SYS(rt_sigreturn),
+                                 SCMP_SYS(rt_sigprocmask),
+                                 SCMP_SYS(rt_sigaction),
+                                 SCMP_SYS(sigaltstack),
+                                 SCMP_SYS(sched_yield),
+                                 SCMP_SYS(restart_syscall),
+                                 SCMP_SYS(sysinfo),
+                                 SCMP_SYS(getrusage)};
 
 struct FilterDeleter {
   void operator()(void* filter) const { seccomp_release(filter); }
@@ -60,7 +94,8 @@ int AllowNarrowed(scmp_filter_ctx filter) {
   const scmp_arg_cmp not_executable{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0};
   if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(open), 1, &open_mode)) return error;
   if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, &openat_mode)) return error;
-  if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &not_executable)) return error;
+  if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &not_executable))
+    return error;
   for (const scmp_datum_t command : {F_GETFD, F_GETFL, F_SETFD, F_DUPFD_CLOEXEC}) {
     const scmp_arg_cmp is_command{1, SCMP_CMP_EQ, command, 0};
     if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, &is_command)) return error;

@@ -1,10 +1,10 @@
 #include "report/signal_names.h"
 
+#include <fmt/format.h>
+
 #include <csignal>
 #include <cstring>
 #include <span>
-
-#include <fmt/format.h>
 
 namespace zxctl::report {
 namespace {
@@ -34,14 +34,11 @@ constexpr CodeRow kBus[] = {{BUS_ADRALN, {"BUS_ADRALN", "invalid address alignme
                             {BUS_OBJERR, {"BUS_OBJERR", "object-specific hardware error"}},
                             {BUS_MCEERR_AR, {"BUS_MCEERR_AR", "hardware memory error, consumed"}},
                             {BUS_MCEERR_AO, {"BUS_MCEERR_AO", "hardware memory error, not consumed"}}};
-constexpr CodeRow kIll[] = {{ILL_ILLOPC, {"ILL_ILLOPC", "illegal opcode"}},
-                            {ILL_ILLOPN, {"ILL_ILLOPN", "illegal operand"}},
-                            {ILL_ILLADR, {"ILL_ILLADR", "illegal addressing mode"}},
-                            {ILL_ILLTRP, {"ILL_ILLTRP", "illegal trap"}},
-                            {ILL_PRVOPC, {"ILL_PRVOPC", "privileged opcode"}},
-                            {ILL_PRVREG, {"ILL_PRVREG", "privileged register"}},
-                            {ILL_COPROC, {"ILL_COPROC", "coprocessor error"}},
-                            {ILL_BADSTK, {"ILL_BADSTK", "internal stack error"}}};
+constexpr CodeRow kIll[] = {
+    {ILL_ILLOPC, {"ILL_ILLOPC", "illegal opcode"}},          {ILL_ILLOPN, {"ILL_ILLOPN", "illegal operand"}},
+    {ILL_ILLADR, {"ILL_ILLADR", "illegal addressing mode"}}, {ILL_ILLTRP, {"ILL_ILLTRP", "illegal trap"}},
+    {ILL_PRVOPC, {"ILL_PRVOPC", "privileged opcode"}},       {ILL_PRVREG, {"ILL_PRVREG", "privileged register"}},
+    {ILL_COPROC, {"ILL_COPROC", "coprocessor error"}},       {ILL_BADSTK, {"ILL_BADSTK", "internal stack error"}}};
 constexpr CodeRow kFpe[] = {{FPE_INTDIV, {"FPE_INTDIV", "integer divide error"}},
                             {FPE_INTOVF, {"FPE_INTOVF", "integer overflow"}},
                             {FPE_FLTDIV, {"FPE_FLTDIV", "floating-point divide by zero"}},
@@ -57,24 +54,28 @@ constexpr CodeRow kTrap[] = {{TRAP_BRKPT, {"TRAP_BRKPT", "breakpoint"}},
                              {kTrapPerf, {"TRAP_PERF", "performance event"}}};
 constexpr CodeRow kSys[] = {{kSysSeccomp, {"SYS_SECCOMP", "system call refused by a seccomp filter"}},
                             {kSysUserDispatch, {"SYS_USER_DISPATCH", "system call caught by user dispatch"}}};
-constexpr CodeRow kAny[] = {{SI_USER, {"SI_USER", "sent with kill()"}},
-                            {SI_KERNEL, {"SI_KERNEL", "raised by the kernel"}},
-                            {SI_QUEUE, {"SI_QUEUE", "sent with sigqueue()"}},
-                            {SI_TIMER, {"SI_TIMER", "a timer expired"}},
-                            {SI_MESGQ, {"SI_MESGQ", "a message arrived"}},
-                            {SI_ASYNCIO, {"SI_ASYNCIO", "asynchronous I/O completed"}},
-                            {SI_SIGIO, {"SI_SIGIO", "queued by SIGIO"}},
-                            {SI_TKILL, {"SI_TKILL", "sent with tgkill()"}}};
+constexpr CodeRow kAny[] = {
+    {SI_USER, {"SI_USER", "sent with kill()"}},       {SI_KERNEL, {"SI_KERNEL", "raised by the kernel"}},
+    {SI_QUEUE, {"SI_QUEUE", "sent with sigqueue()"}}, {SI_TIMER, {"SI_TIMER", "a timer expired"}},
+    {SI_MESGQ, {"SI_MESGQ", "a message arrived"}},    {SI_ASYNCIO, {"SI_ASYNCIO", "asynchronous I/O completed"}},
+    {SI_SIGIO, {"SI_SIGIO", "queued by SIGIO"}},      {SI_TKILL, {"SI_TKILL", "sent with tgkill()"}}};
 
 std::span<const CodeRow> RowsOf(int signo) {
   switch (signo) {
-    case SIGSEGV: return kSegv;
-    case SIGBUS: return kBus;
-    case SIGILL: return kIll;
-    case SIGFPE: return kFpe;
-    case SIGTRAP: return kTrap;
-    case SIGSYS: return kSys;
-    default: return {};
+    case SIGSEGV:
+      return kSegv;
+    case SIGBUS:
+      return kBus;
+    case SIGILL:
+      return kIll;
+    case SIGFPE:
+      return kFpe;
+    case SIGTRAP:
+      return kTrap;
+    case SIGSYS:
+      return kSys;
+    default:
+      return {};
   }
 }
 

@@ -1,12 +1,11 @@
 #include "report/source_excerpt.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
-
-#include <fmt/format.h>
 
 #include "base/unique_fd.h"
 
@@ -18,7 +17,7 @@ constexpr uint32_t kLinesAround = 3;
 constexpr size_t kMaxLineBytes = 400;
 
 bool MayRead(int fd, uid_t uid) {
-  struct stat info{};
+  struct stat info {};
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size > kMaxSourceBytes) return false;
   return (info.st_mode & S_IROTH) != 0 || (info.st_uid == uid && (info.st_mode & S_IRUSR) != 0);
 }
@@ -39,7 +38,8 @@ std::optional<SourceExcerpt> TakeLines(const std::string& text, const std::strin
   bool has_line = false;
   for (size_t at = 0; at < text.size() && number <= line + kLinesAround; ++number) {
     const size_t end = std::min(text.find('\n', at), text.size());
-    if (number + kLinesAround >= line) excerpt.lines.emplace_back(number, text.substr(at, std::min(end - at, kMaxLineBytes)));
+    if (number + kLinesAround >= line)
+      excerpt.lines.emplace_back(number, text.substr(at, std::min(end - at, kMaxLineBytes)));
     has_line = has_line || number == line;
     at = end + 1;
   }

@@ -32,9 +32,9 @@ struct UnwoundFrame {
 
 struct UnwoundStack {
   std::vector<UnwoundFrame> frames{};
-  uint64_t left_out = 0;         // frames between the first kHeadFrames and the last kTailFrames
+  uint64_t left_out = 0;  // frames between the first kHeadFrames and the last kTailFrames
   uint32_t left_out_after = 0;
-  bool truncated = false;        // the outermost frames are missing: time was up
+  bool truncated = false;  // the outermost frames are missing: time was up
 };
 
 class Unwinder {

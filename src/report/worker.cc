@@ -1,6 +1,7 @@
 #include "report/worker.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -12,8 +13,6 @@
 #include <csignal>
 #include <cstring>
 #include <string>
-
-#include <fmt/format.h>
 
 #include "base/clock.h"
 #include "base/unique_fd.h"
@@ -132,7 +131,8 @@ std::string DescribeEnd(bool in_time, int status) {
     return fmt::format("the analysis of the program's files crashed ({})", SignalName(WTERMSIG(status)));
   }
   if (WEXITSTATUS(status) == kExitNoSandbox) return "the analysis was left out: its sandbox could not be set up";
-  return WEXITSTATUS(status) == 0 ? std::string() : fmt::format("the analysis ended with status {}", WEXITSTATUS(status));
+  return WEXITSTATUS(status) == 0 ? std::string()
+                                  : fmt::format("the analysis ended with status {}", WEXITSTATUS(status));
 }
 
 // The worker has read hostile data; the facts that the parent knows better stay the parent's.

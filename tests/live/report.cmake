@@ -1,13 +1,13 @@
 # Reports of real crashes, taken with plain ptrace.
-set(report_targets target_crash target_crash_static target_crash_static_pie target_crash_nopie target_crash_stripped
-  target_crash_frame_pointer target_crash_no_frames target_crash_debug_frame target_crash_32 target_crash_cxx target_crash_scribble)
+set(report_targets target_fault target_fault_static target_fault_static_pie target_fault_nopie target_fault_stripped
+  target_fault_frame_pointer target_fault_no_frames target_fault_debug_frame target_fault_32 target_fault_cxx target_fault_scribble)
 foreach(name kinds builds hostile)
   zx_test(report_${name}_test LABEL live TIMEOUT 300
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/report_${name}_test.cc
     LIBS zx_crash_capture)
   target_compile_definitions(report_${name}_test PRIVATE
     ZX_TEST_TARGETS_DIR="${CMAKE_BINARY_DIR}/targets"
-    ZX_TEST_CRASH_SOURCE="${CMAKE_SOURCE_DIR}/tests/targets/target_crash.c"
-    ZX_TEST_CRASH_CXX_SOURCE="${CMAKE_SOURCE_DIR}/tests/targets/target_crash_cxx.cc")
+    ZX_TEST_CRASH_SOURCE="${CMAKE_SOURCE_DIR}/tests/targets/target_fault.c"
+    ZX_TEST_CRASH_CXX_SOURCE="${CMAKE_SOURCE_DIR}/tests/targets/target_fault_cxx.cc")
   add_dependencies(report_${name}_test ${report_targets})
 endforeach()

@@ -1,12 +1,10 @@
 // The same crash in programs that were built, stripped or deleted in different ways.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 
 #include <filesystem>
-
-#include <fmt/format.h>
 
 #include "support/crash_capture.h"
 #include "support/crash_expect.h"
@@ -21,7 +19,8 @@ using ::testing::HasSubstr;
 
 std::string Target(const std::string& name) { return std::string(ZX_TEST_TARGETS_DIR) + "/" + name; }
 
-Report ReportOf(const std::string& program, const std::string& kind = "null_write", const CaptureOptions& options = {}) {
+Report ReportOf(const std::string& program, const std::string& kind = "null_write",
+                const CaptureOptions& options = {}) {
   const Captured captured = CaptureCrash({program, kind}, options);
   EXPECT_EQ(captured.reporter_status, 0);
   EXPECT_TRUE(captured.report.has_value()) << captured.output;
@@ -54,67 +53,67 @@ TEST_P(EveryBuild, HasNamesLinesAndTrustedFrames) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Builds, EveryBuild,
-                         ::testing::Values("target_crash", "target_crash_static", "target_crash_static_pie",
-                                           "target_crash_nopie", "target_crash_debug_frame", "target_crash_32"));
+                         ::testing::Values("target_fault", "target_fault_static", "target_fault_static_pie",
+                                           "target_fault_nopie", "target_fault_debug_frame", "target_fault_32"));
 
 TEST(ReportBuilds, StrippedProgramHasModuleOffsetsThatAddr2lineKnows) {
-  const Report plain = ReportOf(Target("target_crash"));
-  const Report stripped = ReportOf(Target("target_crash_stripped"));
+  const Report plain = ReportOf(Target("target_fault"));
+  const Report stripped = ReportOf(Target("target_fault_stripped"));
   ASSERT_GE(stripped.thread.frames.size(), 4u);
   EXPECT_TRUE(AllTrusted(stripped));
   for (size_t i = 0; i < 4; ++i) {
     EXPECT_EQ(stripped.thread.frames[i].module_offset, plain.thread.frames[i].module_offset);
-    EXPECT_THAT(stripped.thread.frames[i].module, HasSubstr("target_crash_stripped"));
+    EXPECT_THAT(stripped.thread.frames[i].module, HasSubstr("target_fault_stripped"));
   }
 }
 
 TEST(ReportBuilds, FramePointersAreFollowedWithoutUnwindInformation) {
-  const Report report = ReportOf(Target("target_crash_frame_pointer"));
+  const Report report = ReportOf(Target("target_fault_frame_pointer"));
   EXPECT_TRUE(InOrder(report.thread, {"null_write", "outer", "main"}));
   EXPECT_EQ(FindFrame(report.thread, "main")->trust, Trust::kFramePointer);
 }
 
 TEST(ReportBuilds, StackIsScannedWithoutFramePointers) {
-  const Report report = ReportOf(Target("target_crash_no_frames"));
+  const Report report = ReportOf(Target("target_fault_no_frames"));
   EXPECT_TRUE(InOrder(report.thread, kChain)) << ::testing::PrintToString(Functions(report.thread));
   EXPECT_EQ(FindFrame(report.thread, "middle")->trust, Trust::kScan);
 }
 
 TEST(ReportBuilds, ThirtyTwoBitRegistersAndOperands) {
-  const Report report = ReportOf(Target("target_crash_32"));
+  const Report report = ReportOf(Target("target_fault_32"));
   EXPECT_EQ(report.thread.registers.front().name, "eax");
   EXPECT_THAT(report.exception.explanation, HasSubstr("wrote 4 bytes to 0x8: eax is 0"));
 }
 
 TEST(ReportBuilds, ThirtyTwoBitSignalFrame) {
-  const Report report = ReportOf(Target("target_crash_32"), "in_handler");
+  const Report report = ReportOf(Target("target_fault_32"), "in_handler");
   EXPECT_TRUE(InOrder(report.thread, {"null_write", "handler", "in_handler", "middle", "outer", "main"}))
       << ::testing::PrintToString(Functions(report.thread));
 }
 
 TEST(ReportBuilds, DeletedProgramKeepsItsNames) {
   const TempDir dir;
-  const std::string program = Copy(dir, "target_crash");
-  const Report report =
-      ReportOf(program, "after_go", {.while_waiting = [&] { std::filesystem::remove(program); }});
+  const std::string program = Copy(dir, "target_fault");
+  const Report report = ReportOf(program, "after_go", {.while_waiting = [&] { std::filesystem::remove(program); }});
   EXPECT_TRUE(InOrder(report.thread, kChain)) << ::testing::PrintToString(Functions(report.thread));
 }
 
 TEST(ReportBuilds, ReplacedProgramGivesNoNamesOfTheNewOne) {
   const TempDir dir;
-  const std::string program = Copy(dir, "target_crash");
+  const std::string program = Copy(dir, "target_fault");
   const auto replace = [&] {
     std::filesystem::remove(program);
-    std::filesystem::copy_file(Target("target_crash_cxx"), program);
+    std::filesystem::copy_file(Target("target_fault_cxx"), program);
   };
   const Report report = ReportOf(program, "after_go", {.while_waiting = replace});
-  EXPECT_EQ(FindFrame(report.thread, "shop::Run(std::vector<shop::Order, std::allocator<shop::Order> > const&)"), nullptr);
+  EXPECT_EQ(FindFrame(report.thread, "shop::Run(std::vector<shop::Order, std::allocator<shop::Order> > const&)"),
+            nullptr);
   EXPECT_TRUE(InOrder(report.thread, kChain)) << ::testing::PrintToString(Functions(report.thread));
 }
 
 TEST(ReportBuilds, SeparateDebugFileIsFoundByBuildId) {
   const TempDir dir;
-  const std::string program = Copy(dir, "target_crash");
+  const std::string program = Copy(dir, "target_fault");
   const std::string id = ReportOf(program).thread.frames.front().build_id;
   ASSERT_GT(id.size(), 2u);
   const std::string debug_dir = dir.Path("debug/.build-id/" + id.substr(0, 2));
@@ -131,10 +130,12 @@ TEST(ReportBuilds, SeparateDebugFileIsFoundByBuildId) {
 
 TEST(ReportBuilds, MiniDebugInfoGivesNames) {
   const TempDir dir;
-  const std::string program = Copy(dir, "target_crash");
+  const std::string program = Copy(dir, "target_fault");
   const std::string mini = dir.Path("mini");
-  ASSERT_EQ(RunCommand({"objcopy", "-S", "--keep-symbol=null_write", "--keep-symbol=middle", "--remove-section=.comment",
-                        program, mini}).status, 0);
+  ASSERT_EQ(RunCommand({"objcopy", "-S", "--keep-symbol=null_write", "--keep-symbol=middle",
+                        "--remove-section=.comment", program, mini})
+                .status,
+            0);
   ASSERT_EQ(RunCommand({"xz", "-k", mini}).status, 0);
   ASSERT_EQ(RunCommand({"strip", "-s", program}).status, 0);
   ASSERT_EQ(RunCommand({"objcopy", "--add-section", ".gnu_debugdata=" + mini + ".xz", program}).status, 0);

@@ -1,7 +1,6 @@
 // A program whose file has been damaged since it started costs its report the names, nothing else.
-#include <gtest/gtest.h>
-
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,10 +48,11 @@ TEST(ReportHostile, DamagedFilesNeverHangOrCrashTheReport) {
   uint32_t named = 0;
   for (uint32_t seed = 1; seed <= kSeeds; ++seed) {
     const TempDir dir;
-    const std::string program = dir.Path("target_crash");
-    std::filesystem::copy_file(std::string(ZX_TEST_TARGETS_DIR) + "/target_crash", program);
+    const std::string program = dir.Path("target_fault");
+    std::filesystem::copy_file(std::string(ZX_TEST_TARGETS_DIR) + "/target_fault", program);
     const Captured captured =
-        CaptureCrash({program, "after_go"}, {.budget_ns = kBudgetNs, .while_waiting = [&] { ReplaceByDamaged(dir, program, seed); }});
+        CaptureCrash({program, "after_go"},
+                     {.budget_ns = kBudgetNs, .while_waiting = [&] { ReplaceByDamaged(dir, program, seed); }});
     ASSERT_EQ(captured.reporter_status, 0) << "seed " << seed << ": " << captured.output;
     ASSERT_TRUE(captured.report.has_value()) << "seed " << seed << ": " << captured.output;
     EXPECT_EQ(captured.report->exception.address_meaning, "null plus 0x10") << "seed " << seed;
@@ -67,8 +67,8 @@ TEST(ReportHostile, DamagedFilesNeverHangOrCrashTheReport) {
 // The program's own memory lies too: ELF headers, notes, unwind tables.
 TEST(ReportHostile, ScribbledHeadersInMemoryNeverHangOrCrashTheReport) {
   for (uint32_t seed = 1; seed <= kSeeds; ++seed) {
-    const Captured captured = CaptureCrash({std::string(ZX_TEST_TARGETS_DIR) + "/target_crash_scribble", std::to_string(seed)},
-                                           {.budget_ns = kBudgetNs});
+    const Captured captured = CaptureCrash(
+        {std::string(ZX_TEST_TARGETS_DIR) + "/target_fault_scribble", std::to_string(seed)}, {.budget_ns = kBudgetNs});
     ASSERT_EQ(captured.reporter_status, 0) << "seed " << seed << ": " << captured.output;
     ASSERT_TRUE(captured.report.has_value()) << "seed " << seed << ": " << captured.output;
     EXPECT_EQ(captured.report->exception.address, 0u) << "seed " << seed;

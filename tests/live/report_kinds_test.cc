@@ -22,7 +22,7 @@ const std::string kSource = ZX_TEST_CRASH_SOURCE;
 std::string Target(const std::string& name) { return std::string(ZX_TEST_TARGETS_DIR) + "/" + name; }
 
 Report ReportOf(const std::string& kind, const CaptureOptions& options = {}) {
-  const Captured captured = CaptureCrash({Target("target_crash"), kind}, options);
+  const Captured captured = CaptureCrash({Target("target_fault"), kind}, options);
   EXPECT_EQ(captured.reporter_status, 0);
   EXPECT_TRUE(captured.report.has_value()) << captured.output;
   return captured.report.value_or(Report{});
@@ -49,8 +49,8 @@ TEST(ReportKinds, EveryFrameHasItsLineModuleAndBuildId) {
     const report::Frame* frame = FindFrame(report.thread, name);
     ASSERT_NE(frame, nullptr) << name;
     EXPECT_EQ(frame->line, MarkedLine(kSource, name));
-    EXPECT_THAT(frame->file, HasSubstr("target_crash.c"));
-    EXPECT_THAT(frame->module, HasSubstr("target_crash"));
+    EXPECT_THAT(frame->file, HasSubstr("target_fault.c"));
+    EXPECT_THAT(frame->module, HasSubstr("target_fault"));
     EXPECT_THAT(frame->build_id, Not(IsEmpty()));
   }
   EXPECT_EQ(report.thread.frames.front().trust, Trust::kContext);
@@ -170,7 +170,7 @@ TEST(ReportKinds, AllocatorsLastWordsAreQuoted) {
 }
 
 TEST(ReportKinds, UncaughtExceptionHasTypeAndText) {
-  const Captured captured = CaptureCrash({Target("target_crash_cxx")});
+  const Captured captured = CaptureCrash({Target("target_fault_cxx")});
   ASSERT_TRUE(captured.report.has_value());
   const Report& report = *captured.report;
   EXPECT_THAT(report.exception.explanation, HasSubstr("its type is std::runtime_error"));
@@ -183,7 +183,7 @@ TEST(ReportKinds, UncaughtExceptionHasTypeAndText) {
 
 TEST(ReportKinds, WriteToReadOnlyData) {
   const Report report = ReportOf("write_rodata");
-  EXPECT_THAT(report.exception.address_meaning, HasSubstr("target_crash+"));
+  EXPECT_THAT(report.exception.address_meaning, HasSubstr("target_fault+"));
   EXPECT_THAT(report.exception.address_meaning, HasSubstr("which is not writable"));
   EXPECT_TRUE(report.memory_at_fault.has_value());
 }

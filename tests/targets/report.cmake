@@ -1,26 +1,26 @@
 # Programs that crash, and the same program built in the ways that a report has to cope with.
-set(crash ${CMAKE_CURRENT_LIST_DIR}/target_crash.c)
-zx_target_program(target_crash SOURCES ${crash})
-zx_target_program(target_crash_static SOURCES ${crash} LINK -static)
-zx_target_program(target_crash_static_pie SOURCES ${crash} FLAGS -fPIE LINK -static-pie)
-zx_target_program(target_crash_nopie SOURCES ${crash} FLAGS -fno-pie LINK -no-pie)
-zx_target_program(target_crash_stripped SOURCES ${crash} LINK -s)
+set(crash ${CMAKE_CURRENT_LIST_DIR}/target_fault.c)
+zx_target_program(target_fault SOURCES ${crash})
+zx_target_program(target_fault_static SOURCES ${crash} LINK -static)
+zx_target_program(target_fault_static_pie SOURCES ${crash} FLAGS -fPIE LINK -static-pie)
+zx_target_program(target_fault_nopie SOURCES ${crash} FLAGS -fno-pie LINK -no-pie)
+zx_target_program(target_fault_stripped SOURCES ${crash} LINK -s)
 # No .eh_frame of its own and no debug information: only the frame pointer, or nothing, is left.
 set(no_cfi -fno-asynchronous-unwind-tables -fno-unwind-tables -fcf-protection=none -g0)
-zx_target_program(target_crash_frame_pointer SOURCES ${crash} FLAGS ${no_cfi} -fno-omit-frame-pointer)
-zx_target_program(target_crash_no_frames SOURCES ${crash} FLAGS ${no_cfi} -fomit-frame-pointer)
+zx_target_program(target_fault_frame_pointer SOURCES ${crash} FLAGS ${no_cfi} -fno-omit-frame-pointer)
+zx_target_program(target_fault_no_frames SOURCES ${crash} FLAGS ${no_cfi} -fomit-frame-pointer)
 # Call frame information in .debug_frame only.
-zx_target_program(target_crash_debug_frame SOURCES ${crash}
+zx_target_program(target_fault_debug_frame SOURCES ${crash}
   FLAGS -fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer)
-zx_target_program(target_crash_32 SOURCES ${crash} FLAGS -m32 LINK -m32)
-zx_target_program(target_crash_scribble SOURCES ${CMAKE_CURRENT_LIST_DIR}/target_crash_scribble.c)
-zx_target_program(target_crash_cxx SOURCES ${CMAKE_CURRENT_LIST_DIR}/target_crash_cxx.cc)
-set_property(TARGET target_crash target_crash_static target_crash_static_pie target_crash_nopie
-  target_crash_stripped target_crash_frame_pointer target_crash_no_frames target_crash_debug_frame target_crash_32
+zx_target_program(target_fault_32 SOURCES ${crash} FLAGS -m32 LINK -m32)
+zx_target_program(target_fault_scribble SOURCES ${CMAKE_CURRENT_LIST_DIR}/target_fault_scribble.c)
+zx_target_program(target_fault_cxx SOURCES ${CMAKE_CURRENT_LIST_DIR}/target_fault_cxx.cc)
+set_property(TARGET target_fault target_fault_static target_fault_static_pie target_fault_nopie
+  target_fault_stripped target_fault_frame_pointer target_fault_no_frames target_fault_debug_frame target_fault_32
   PROPERTY POSITION_INDEPENDENT_CODE OFF)
-foreach(name target_crash target_crash_stripped target_crash_frame_pointer target_crash_no_frames
-    target_crash_debug_frame target_crash_32)
+foreach(name target_fault target_fault_stripped target_fault_frame_pointer target_fault_no_frames
+    target_fault_debug_frame target_fault_32)
   target_compile_options(${name} PRIVATE -fPIE)
   target_link_options(${name} PRIVATE -pie)
 endforeach()
-target_link_options(target_crash_static PRIVATE -no-pie)
+target_link_options(target_fault_static PRIVATE -no-pie)

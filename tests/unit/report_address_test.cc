@@ -32,7 +32,8 @@ TEST_F(AddressTest, GuardPageOfAThreadIsStackOverflow) {
 
 TEST_F(AddressTest, BelowTheFullMainStackIsStackOverflow) {
   EXPECT_TRUE(space_.IsStackOverflow(0x7feffffffff0));
-  EXPECT_NE(space_.Describe(0x7feffffffff0, Access::kWrite).find("limit of 8192 KiB: stack overflow"), std::string::npos);
+  EXPECT_NE(space_.Describe(0x7feffffffff0, Access::kWrite).find("limit of 8192 KiB: stack overflow"),
+            std::string::npos);
 }
 
 TEST_F(AddressTest, BelowAMainStackThatCouldStillGrowIsNone) {

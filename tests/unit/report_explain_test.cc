@@ -1,9 +1,8 @@
-#include "report/explain.h"
-
 #include <gtest/gtest.h>
 
 #include <csignal>
 
+#include "report/explain.h"
 #include "report/signal_names.h"
 
 namespace zxctl::report {

@@ -1,7 +1,6 @@
-#include "report/maps.h"
-
 #include <gtest/gtest.h>
 
+#include "report/maps.h"
 #include "report/modules.h"
 
 namespace zxctl::report {

@@ -1,8 +1,7 @@
-#include "report/proc_texts.h"
-
 #include <gtest/gtest.h>
 
 #include "report/demangle.h"
+#include "report/proc_texts.h"
 
 namespace zxctl::report {
 namespace {

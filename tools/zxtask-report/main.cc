@@ -1,10 +1,9 @@
 // zxtask-report: writes the report of one crash. Started by the tracer with the description of the crash in a ring (fd 3)
 // and the program's memory (fd 4); answers when the report is out.
 #include <fcntl.h>
+#include <fmt/format.h>
 
 #include <cstdio>
-
-#include <fmt/format.h>
 
 #include "base/clock.h"
 #include "base/unique_fd.h"

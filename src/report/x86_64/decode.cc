@@ -1,12 +1,11 @@
 #include "report/x86_64/decode.h"
 
 #include <capstone/capstone.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <string_view>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "report/disassembler.h"
 
@@ -33,9 +32,9 @@ const ZydisFormatter& Formatter() {
     ZydisFormatterInit(&f, ZYDIS_FORMATTER_STYLE_ATT);
     ZydisFormatterSetProperty(&f, ZYDIS_FORMATTER_PROP_HEX_UPPERCASE, 0);
     ZydisFormatterSetProperty(&f, ZYDIS_FORMATTER_PROP_FORCE_RELATIVE_RIPREL, 1);
-    for (const auto property : {ZYDIS_FORMATTER_PROP_DISP_PADDING, ZYDIS_FORMATTER_PROP_IMM_PADDING,
-                                ZYDIS_FORMATTER_PROP_ADDR_PADDING_ABSOLUTE,
-                                ZYDIS_FORMATTER_PROP_ADDR_PADDING_RELATIVE}) {
+    for (const auto property :
+         {ZYDIS_FORMATTER_PROP_DISP_PADDING, ZYDIS_FORMATTER_PROP_IMM_PADDING,
+          ZYDIS_FORMATTER_PROP_ADDR_PADDING_ABSOLUTE, ZYDIS_FORMATTER_PROP_ADDR_PADDING_RELATIVE}) {
       ZydisFormatterSetProperty(&f, property, ZYDIS_PADDING_DISABLED);
     }
     return f;
@@ -59,10 +58,14 @@ std::string WithUsualCondition(std::string text) {
 
 char SizeSuffix(uint16_t bits) {
   switch (bits) {
-    case 8: return 'b';
-    case 16: return 'w';
-    case 32: return 'l';
-    default: return 'q';
+    case 8:
+      return 'b';
+    case 16:
+      return 'w';
+    case 32:
+      return 'l';
+    default:
+      return 'q';
   }
 }
 
@@ -125,18 +128,17 @@ class CapstoneHandle {
 
 std::optional<ZydisCode> ZydisDecode(std::span<const uint8_t> code, arch::Bits bits) {
   ZydisCode out;
-  const auto status = ZydisDecoderDecodeFull(&DecoderFor(bits), code.data(), code.size(), &out.instruction,
-                                             out.operands.data());
+  const auto status =
+      ZydisDecoderDecodeFull(&DecoderFor(bits), code.data(), code.size(), &out.instruction, out.operands.data());
   if (ZYAN_FAILED(status)) return std::nullopt;
   return out;
 }
 
 std::string ZydisText(const ZydisCode& code, uint64_t address) {
   std::array<char, 256> buffer{};
-  const auto status =
-      ZydisFormatterFormatInstruction(&Formatter(), &code.instruction, code.operands.data(),
-                                      code.instruction.operand_count_visible, buffer.data(), buffer.size(), address,
-                                      nullptr);
+  const auto status = ZydisFormatterFormatInstruction(&Formatter(), &code.instruction, code.operands.data(),
+                                                      code.instruction.operand_count_visible, buffer.data(),
+                                                      buffer.size(), address, nullptr);
   if (ZYAN_FAILED(status)) return "(bad)";
   std::string text = WithExtensionSizes(code, WithUsualCondition(buffer.data()));
   return WithoutBlankAfterComma(text) + RelativeTarget(code, address);

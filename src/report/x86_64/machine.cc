@@ -102,8 +102,7 @@ bool FollowsCall(MemorySource& memory, uint64_t address, arch::Bits bits) {
   return false;
 }
 
-std::optional<uint64_t> ReturnSlotInPrologue(MemorySource& memory, const UnwindRegisters& registers,
-                                             arch::Bits bits) {
+std::optional<uint64_t> ReturnSlotInPrologue(MemorySource& memory, const UnwindRegisters& registers, arch::Bits bits) {
   const UnwindLayout& layout = LayoutOf(bits);
   const uint64_t pc = registers.value[layout.pc];
   const uint64_t sp = registers.value[layout.sp];
@@ -120,8 +119,7 @@ std::optional<int> SystemCallOf(const arch::Registers& registers) {
 
 std::string SystemCallName(int number, arch::Bits bits) {
   const uint32_t machine = bits == arch::Bits::k64 ? SCMP_ARCH_X86_64 : SCMP_ARCH_X86;
-  const std::unique_ptr<char, decltype(&std::free)> name(seccomp_syscall_resolve_num_arch(machine, number),
-                                                         &std::free);
+  const std::unique_ptr<char, decltype(&std::free)> name(seccomp_syscall_resolve_num_arch(machine, number), &std::free);
   return name ? std::string(name.get()) : std::string();
 }
 

@@ -6,8 +6,8 @@
 #include "report/cfi.h"
 
 // Not in libunwind's header, but exported by it for this use; perf calls it too.
-extern "C" int UNW_OBJ(dwarf_search_unwind_table)(unw_addr_space_t, unw_word_t, unw_dyn_info_t*, unw_proc_info_t*,
-                                                  int, void*);
+extern "C" int UNW_OBJ(dwarf_search_unwind_table)(unw_addr_space_t, unw_word_t, unw_dyn_info_t*, unw_proc_info_t*, int,
+                                                  void*);
 
 namespace zxctl::report {
 namespace {
@@ -58,8 +58,8 @@ int FindProcInfo(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t* info, i
   StepContext& context = ContextOf(arg);
   LoadedModule* module = context.modules->Find(ip);
   unw_dyn_info_t table{};
-  const bool has_table = module != nullptr && module->image && module->image->eh_frame_hdr &&
-                         FillTable(context, *module, table);
+  const bool has_table =
+      module != nullptr && module->image && module->image->eh_frame_hdr && FillTable(context, *module, table);
   const int result =
       has_table ? UNW_OBJ(dwarf_search_unwind_table)(space, ip, &table, info, need_info, arg) : -UNW_ENOINFO;
   // A table that ends before ip answers with its last entry.

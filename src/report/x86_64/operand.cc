@@ -1,9 +1,9 @@
 #include "report/operand.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
-
-#include <fmt/format.h>
 
 #include "report/x86_64/decode.h"
 
@@ -96,11 +96,11 @@ bool MovesStackDown(const ZydisCode& code) {
          code.instruction.mnemonic == ZYDIS_MNEMONIC_ENTER;
 }
 
-constexpr std::array kAlignedMoves = {
-    ZYDIS_MNEMONIC_MOVAPS,   ZYDIS_MNEMONIC_MOVAPD,   ZYDIS_MNEMONIC_MOVDQA,    ZYDIS_MNEMONIC_MOVNTPS,
-    ZYDIS_MNEMONIC_MOVNTPD,  ZYDIS_MNEMONIC_MOVNTDQ,  ZYDIS_MNEMONIC_VMOVAPS,   ZYDIS_MNEMONIC_VMOVAPD,
-    ZYDIS_MNEMONIC_VMOVDQA,  ZYDIS_MNEMONIC_VMOVNTPS, ZYDIS_MNEMONIC_VMOVNTPD,  ZYDIS_MNEMONIC_VMOVNTDQ,
-    ZYDIS_MNEMONIC_CMPXCHG16B};
+constexpr std::array kAlignedMoves = {ZYDIS_MNEMONIC_MOVAPS,    ZYDIS_MNEMONIC_MOVAPD,   ZYDIS_MNEMONIC_MOVDQA,
+                                      ZYDIS_MNEMONIC_MOVNTPS,   ZYDIS_MNEMONIC_MOVNTPD,  ZYDIS_MNEMONIC_MOVNTDQ,
+                                      ZYDIS_MNEMONIC_VMOVAPS,   ZYDIS_MNEMONIC_VMOVAPD,  ZYDIS_MNEMONIC_VMOVDQA,
+                                      ZYDIS_MNEMONIC_VMOVNTPS,  ZYDIS_MNEMONIC_VMOVNTPD, ZYDIS_MNEMONIC_VMOVNTDQ,
+                                      ZYDIS_MNEMONIC_CMPXCHG16B};
 constexpr std::array kUnalignedMoves = {ZYDIS_MNEMONIC_MOVUPS, ZYDIS_MNEMONIC_MOVUPD, ZYDIS_MNEMONIC_MOVDQU,
                                         ZYDIS_MNEMONIC_LDDQU};
 
@@ -140,8 +140,7 @@ MemoryOperand ToOperand(const ZydisDecodedOperand& from, const Context& context)
 }
 
 bool IsAccessed(const ZydisDecodedOperand& operand) {
-  return operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.mem.type != ZYDIS_MEMOP_TYPE_AGEN &&
-         operand.actions != 0;
+  return operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.mem.type != ZYDIS_MEMOP_TYPE_AGEN && operand.actions != 0;
 }
 
 struct KindRow {
@@ -162,12 +161,12 @@ constexpr std::array kKinds = {KindRow{ZYDIS_MNEMONIC_DIV, InstructionKind::kDiv
 
 InstructionKind KindOf(const ZydisCode& code) {
   const auto& instruction = code.instruction;
-  const auto row = std::find_if(kKinds.begin(), kKinds.end(),
-                                [&](const KindRow& r) { return r.mnemonic == instruction.mnemonic; });
+  const auto row =
+      std::find_if(kKinds.begin(), kKinds.end(), [&](const KindRow& r) { return r.mnemonic == instruction.mnemonic; });
   if (row != kKinds.end()) return row->kind;
   const bool privileged = (instruction.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED) != 0;
-  const bool touches_ports = instruction.meta.category == ZYDIS_CATEGORY_IO ||
-                             instruction.meta.category == ZYDIS_CATEGORY_IOSTRINGOP;
+  const bool touches_ports =
+      instruction.meta.category == ZYDIS_CATEGORY_IO || instruction.meta.category == ZYDIS_CATEGORY_IOSTRINGOP;
   return privileged || touches_ports ? InstructionKind::kPrivileged : InstructionKind::kOther;
 }
 

@@ -15,7 +15,8 @@ struct Order {
 class Ledger {
  public:
   __attribute__((noinline)) void Book(const Order& order) {
-    if (order.id < 0) throw std::runtime_error("order " + std::to_string(order.id) + " cannot be booked");  // mark: throw
+    if (order.id < 0)
+      throw std::runtime_error("order " + std::to_string(order.id) + " cannot be booked");  // mark: throw
     sum_ += order.id;
   }
   [[nodiscard]] int sum() const { return sum_; }

@@ -1,0 +1,277 @@
+// Crashes in the way that its first argument names; the call chain is main → outer → middle → the kind's function.
+// The comments "mark: NAME" are what the tests look for when they check line numbers.
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define NOINLINE __attribute__((noinline, noclone))
+
+struct Node {
+  long pad[2];
+  long value;
+};
+
+static volatile int sink;
+
+NOINLINE void null_write(void) {
+  struct Node* node = NULL;
+  __asm__ volatile("" : "+r"(node));
+  node->value = 42;  // mark: null_write
+  sink++;
+}
+
+NOINLINE void null_read(void) {
+  int* p = NULL;
+  __asm__ volatile("" : "+r"(p));
+  sink = *p;
+  sink++;
+}
+
+NOINLINE void jump_null(void) {
+  void (*f)(void) = NULL;
+  __asm__ volatile("" : "+r"(f));
+  f();  // mark: jump_null
+  sink++;
+}
+
+NOINLINE void call_bad(void) {
+  void (*f)(void) = (void (*)(void))(uintptr_t)0x12345678;
+  __asm__ volatile("" : "+r"(f));
+  f();
+  sink++;
+}
+
+// Deeper than any stack.
+NOINLINE int recurse(int depth) {
+  volatile char room[512];
+  room[depth & 511] = (char)depth;
+  if (depth == INT32_MAX) return 0;
+  return recurse(depth + 1) + room[(depth + 1) & 511];
+}
+
+NOINLINE void overflow(void) { sink = recurse(0); }
+
+static void* overflow_thread(void* unused) {
+  (void)unused;
+  sink = recurse(0);
+  return NULL;
+}
+
+NOINLINE void overflow_in_thread(void) {
+  pthread_t thread;
+  pthread_create(&thread, NULL, &overflow_thread, NULL);
+  pthread_join(thread, NULL);
+}
+
+NOINLINE void smash(void) {
+  volatile uintptr_t* slot = __builtin_frame_address(0);
+  __asm__ volatile("" : "+r"(slot));
+  for (int i = 0; i < 6; ++i) slot[i] = (uintptr_t)-1 / 255 * 0x41;
+  sink++;
+}
+
+NOINLINE void noncanonical(void) {
+  char* p = (char*)((uintptr_t)-1 / 0xffffffff * 0xdeadbee0);
+  __asm__ volatile("" : "+r"(p));
+  sink = *(long*)(p + 8);
+  sink++;
+}
+
+#if defined(__SSE__)
+NOINLINE void misaligned(void) {
+  static char room[64] __attribute__((aligned(16)));
+  char* p = room + 4;
+  __asm__ volatile("movaps %%xmm0,(%0)" : : "r"(p) : "memory");
+  sink++;
+}
+#else
+NOINLINE void misaligned(void) {}
+#endif
+
+NOINLINE void divide(void) {
+  volatile int zero = 0;
+  sink = 10 / zero;
+}
+
+NOINLINE void divide_overflow(void) {
+  volatile int smallest = INT32_MIN, minus = -1;
+  sink = smallest / minus;
+}
+
+NOINLINE void trap(void) { __builtin_trap(); }
+
+NOINLINE void breakpoint(void) {
+  __asm__ volatile("int3");
+  sink++;
+}
+
+NOINLINE void privileged(void) {
+  __asm__ volatile("hlt");
+  sink++;
+}
+
+NOINLINE void do_abort(void) {
+  abort();  // mark: do_abort
+}
+
+NOINLINE void bad_free(void) {
+  char* p = malloc(64);
+  __asm__ volatile("" : "+r"(p));
+  free(p + 16);
+  sink++;
+}
+
+static const char kText[] = "read only";
+
+NOINLINE void write_rodata(void) {
+  char* p = (char*)(uintptr_t)kText;
+  __asm__ volatile("" : "+r"(p));
+  p[0] = 'R';
+  sink++;
+}
+
+NOINLINE void run_heap(void) {
+  void (*f)(void) = (void (*)(void))malloc(64);
+  __asm__ volatile("" : "+r"(f));
+  f();
+  sink++;
+}
+
+NOINLINE void past_eof(void) {
+  char path[] = "/tmp/zx-crash-XXXXXX";
+  const int fd = mkstemp(path);
+  if (ftruncate(fd, 4096) != 0) _exit(3);
+  volatile char* p = mmap(NULL, 16384, PROT_READ, MAP_SHARED, fd, 0);
+  unlink(path);
+  sink = p[8192];
+  sink++;
+}
+
+static void handler(int signo) {
+  (void)signo;
+  null_write();
+}
+
+NOINLINE void in_handler(void) {
+  struct sigaction action = {.sa_handler = &handler};
+  sigaction(SIGUSR1, &action, NULL);
+  raise(SIGUSR1);
+}
+
+static void reraise(int signo) {
+  signal(signo, SIG_DFL);
+  raise(signo);
+}
+
+NOINLINE void handled_and_raised(void) {
+  signal(SIGSEGV, &reraise);
+  null_write();
+}
+
+static inline __attribute__((always_inline)) void innermost(long* p) {
+  *p = 1;  // mark: innermost
+}
+
+static inline __attribute__((always_inline)) void between(long* p) {
+  innermost(p + 1);  // mark: between
+  sink++;
+}
+
+NOINLINE void inlined(void) {
+  long* p = NULL;
+  __asm__ volatile("" : "+r"(p));
+  between(p);  // mark: inlined
+  sink++;
+}
+
+#if defined(__x86_64__)
+// push %rbp; mov %rsp,%rbp; xor %eax,%eax; mov %rax,(%rax)
+static const unsigned char kJitCode[] = {0x55, 0x48, 0x89, 0xe5, 0x31, 0xc0, 0x48, 0x89, 0x00};
+#else
+static const unsigned char kJitCode[] = {0x55, 0x89, 0xe5, 0x31, 0xc0, 0x89, 0x00};
+#endif
+
+NOINLINE void jit(void) {
+  char* code = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  memcpy(code, kJitCode, sizeof(kJitCode));
+  mprotect(code, 4096, PROT_READ | PROT_EXEC);
+  char path[64];
+  snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
+  FILE* map = fopen(path, "w");
+  if (map == NULL) _exit(3);
+  fprintf(map, "%lx 1000 Script:~compiled\n", (unsigned long)(uintptr_t)code);
+  fclose(map);
+  void (*f)(void);
+  memcpy(&f, &code, sizeof(f));
+  f();
+  sink++;
+}
+
+static pthread_barrier_t barrier;
+
+NOINLINE void* wait_forever(void* unused) {
+  pthread_barrier_wait(&barrier);
+  for (;;) pause();
+  return unused;
+}
+
+NOINLINE void many_threads(void) {
+  const int count = 64;
+  pthread_barrier_init(&barrier, NULL, (unsigned)count + 1);
+  for (int i = 0; i < count; ++i) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, &wait_forever, NULL);
+  }
+  pthread_barrier_wait(&barrier);
+  null_write();
+}
+
+// Waits until somebody writes to standard input: the test changes the file on disk meanwhile.
+NOINLINE void after_go(void) {
+  char c;
+  if (write(1, "ready\n", 6) != 6 || read(0, &c, 1) < 0) _exit(3);
+  null_write();
+}
+
+NOINLINE void sleep_forever(void) {
+  for (;;) pause();
+}
+
+struct Kind {
+  const char* name;
+  void (*run)(void);
+};
+
+#define KIND(function) \
+  { #function, &function }
+static const struct Kind kKinds[] = {
+    KIND(null_write),         KIND(null_read),    KIND(jump_null),    KIND(call_bad),     KIND(overflow),
+    KIND(overflow_in_thread), KIND(smash),        KIND(noncanonical), KIND(misaligned),   KIND(divide),
+    KIND(divide_overflow),    KIND(trap),         KIND(breakpoint),   KIND(privileged),   KIND(do_abort),
+    KIND(bad_free),           KIND(write_rodata), KIND(run_heap),     KIND(past_eof),     KIND(in_handler),
+    KIND(handled_and_raised), KIND(inlined),      KIND(jit),          KIND(many_threads), KIND(after_go),
+    KIND(sleep_forever)};
+
+NOINLINE void middle(const char* name) {
+  for (size_t i = 0; i < sizeof(kKinds) / sizeof(kKinds[0]); ++i) {
+    if (strcmp(kKinds[i].name, name) == 0) kKinds[i].run();  // mark: middle
+  }
+  sink++;
+}
+
+NOINLINE void outer(const char* name) {
+  middle(name);  // mark: outer
+  sink++;
+}
+
+int main(int argc, char** argv) {
+  if (argc < 2) return 2;
+  outer(argv[1]);  // mark: main
+  return 0;
+}
