@@ -154,7 +154,7 @@ def big_program(data, parts, classes):
     """A program of `parts` parts with `classes` classes each, all with debug information, that dies of a null pointer
     below a function each of eight parts, while seven threads wait. One part is compiled; the others are that object file with
     all names changed, which makes the same debug information as compiling them would, in a hundredth of the time."""
-    recipe = _part_source(1) + _main_source(2) + f"{parts} {classes}"
+    recipe = _part_source(1) + _main_source(parts) + f"{parts} {classes}"
     path = os.path.join(data, "big-" + hashlib.sha256(recipe.encode()).hexdigest()[:16])
     program = os.path.join(path, "program")
     if not os.path.exists(program):
