@@ -65,15 +65,13 @@ int main() {
   for (int i = 0; i < 10; ++i) orders[i] = {i, "customer " + std::to_string(i), {1.0, 2.0, 3.0 * i}};
   std::vector<std::thread> threads;
   for (int i = 1; i < kThreads; ++i) {
-    threads.emplace_back([&, i] {
-      shop::Descend(ledger, 5 + i, kThreads - 1, [&] { return ledger.Arrive(kThreads - 1), 0.0; });
-    });
+    threads.emplace_back(
+        [&, i] { shop::Descend(ledger, 5 + i, kThreads - 1, [&] { return ledger.Arrive(kThreads - 1), 0.0; }); });
   }
   ledger.WaitForAll(kThreads - 1);
   const shop::Order* volatile missing = nullptr;
-  const double sum = shop::Visit(orders, [&](const shop::Order& order) {
-    return order.id < 9 ? shop::Total(&order) : shop::Total(missing);
-  });
+  const double sum = shop::Visit(
+      orders, [&](const shop::Order& order) { return order.id < 9 ? shop::Total(&order) : shop::Total(missing); });
   std::printf("%f\n", sum);
   return 0;
 }

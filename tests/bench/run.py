@@ -55,7 +55,8 @@ def main():
     context = make_context(arguments)
     for program in (os.path.join(context.bin, "zxctl"), context.program("bare_follower")):
         if not os.access(program, os.X_OK):
-            sys.exit(f"{program} is not there: build first, or say where with --bin")
+            print(f"{program} is not there: build first, or say where with --bin", file=sys.stderr)
+            return 2
     # Crashes are wanted here, their core files are not.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     machine = harness.machine()
