@@ -152,7 +152,8 @@ std::string RenderForStderr(const OutputOptions& options, Report report, const s
   for (const Status& failure : failures) report.notes.limits.push_back(failure.ToString());
   switch (options.format) {
     case Format::kText:
-      return RenderText(report, WantsColor(options.color, options.stderr_fd), Columns(options.stderr_fd));
+      // The program's own last line may lack its newline.
+      return "\n" + RenderText(report, WantsColor(options.color, options.stderr_fd), Columns(options.stderr_fd));
     case Format::kJson:
       return RenderJson(report) + "\n";
     case Format::kNone:

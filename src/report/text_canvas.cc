@@ -1,5 +1,7 @@
 #include "report/text_canvas.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "report/render_text.h"
@@ -8,6 +10,7 @@
 namespace zxctl::report {
 namespace {
 
+constexpr size_t kLabelWidth = 11;
 constexpr std::string_view kReset = "\x1b[0m";
 
 std::string_view Code(Ink ink) {
@@ -74,17 +77,26 @@ void TextCanvas::LineOrTwo(size_t indent, const Pieces& head, size_t tail_indent
   Line(tail_indent, tail);
 }
 
-void TextCanvas::Wrapped(size_t indent, std::string_view text, Ink ink) {
+void TextCanvas::Wrapped(size_t indent, std::string_view text, Ink ink) { Wrap(indent, {}, 2, text, ink); }
+
+void TextCanvas::Labelled(size_t indent, std::string_view label, std::string_view text) {
+  const Piece piece{fmt::format("{:<{}}", label, kLabelWidth), Ink::kFaint};
+  Wrap(indent, piece, kLabelWidth, text, Ink::kPlain);
+}
+
+void TextCanvas::Wrap(size_t indent, const Piece& label, size_t hang, std::string_view text, Ink ink) {
+  Piece head = label;
   std::string line;
   for (std::string_view word = TakeWord(text); !word.empty(); word = TakeWord(text)) {
-    if (!line.empty() && indent + DisplayWidth(line) + 1 + DisplayWidth(word) > Room()) {
-      Line(indent, Pieces{{std::exchange(line, "  "), ink}});
+    const size_t used = indent + DisplayWidth(head.text) + DisplayWidth(line);
+    if (!line.empty() && used + 1 + DisplayWidth(word) > Room()) {
+      Line(indent, Pieces{std::exchange(head, Piece{std::string(hang, ' ')}), {std::exchange(line, ""), ink}});
     } else if (!line.empty()) {
       line += ' ';
     }
     line += word;
   }
-  if (!line.empty()) Line(indent, Pieces{{line, ink}});
+  if (!line.empty()) Line(indent, Pieces{head, {line, ink}});
 }
 
 size_t TextCanvas::Room() const { return columns_ - kTextPrefix.size(); }

@@ -38,6 +38,8 @@ class TextCanvas {
   void LineOrTwo(size_t indent, const Pieces& head, size_t tail_indent, const Pieces& tail);
   // Words wrapped at the width; a word that is wider stays whole. Further lines are indented by two more.
   void Wrapped(size_t indent, std::string_view text, Ink ink = Ink::kPlain);
+  // The same behind a label; further lines start below the first one's text.
+  void Labelled(size_t indent, std::string_view label, std::string_view text);
 
   // Columns that are left beside the prefix.
   [[nodiscard]] size_t Room() const;
@@ -45,6 +47,7 @@ class TextCanvas {
 
  private:
   void Prefix();
+  void Wrap(size_t indent, const Piece& label, size_t hang, std::string_view text, Ink ink);
   void Paint(const Piece& piece);
 
   bool color_;

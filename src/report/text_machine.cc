@@ -11,8 +11,8 @@ namespace {
 constexpr size_t kTabStop = 4;
 constexpr size_t kBytesInRow = 16;
 constexpr size_t kInstructionBytesShown = 11;
-// "rax 0x0123456789abcdef" and the gap to the next one.
-constexpr size_t kRegisterCell = 30;
+// "rax      0x0123456789abcdef" and the gap to the next one.
+constexpr size_t kRegisterCell = 31;
 
 std::string ExpandTabs(std::string_view line) {
   std::string out;
@@ -42,7 +42,7 @@ size_t BytesColumn(const std::vector<Instruction>& instructions) {
 }
 
 std::string RegisterCell(const RegisterValue& value) {
-  return fmt::format("{:<7} {:#018x}", Shown(value.name), value.value);
+  return fmt::format("{:<8} {:#018x}", Shown(value.name), value.value);
 }
 
 void WriteRegisterGrid(TextCanvas& canvas, const std::vector<RegisterValue>& registers) {
@@ -60,7 +60,7 @@ void WriteRegisterGrid(TextCanvas& canvas, const std::vector<RegisterValue>& reg
 void WriteRegisterMeanings(TextCanvas& canvas, const std::vector<RegisterValue>& registers) {
   for (const RegisterValue& value : registers) {
     if (value.meaning.empty()) continue;
-    canvas.Line(2, Pieces{{fmt::format("{:<7} ", Shown(value.name)), Ink::kFunction}, {Shown(value.meaning)}});
+    canvas.Line(2, Pieces{{fmt::format("{:<8} ", Shown(value.name)), Ink::kFunction}, {Shown(value.meaning)}});
   }
 }
 

@@ -107,19 +107,35 @@ std::string ModuleFacts(const Module& module) {
   return out + (module.has_debug_info ? ", debug info" : ", no debug info");
 }
 
-// The limits that limit something: "stack size 8388608 unlimited bytes".
+// "8388608 unlimited bytes", as in /proc/PID/limits, as "8388608 bytes (hard unlimited)".
+std::string Limit(std::string_view value) {
+  const auto take = [&value] {
+    const std::string_view word = value.substr(0, value.find(' '));
+    value.remove_prefix(std::min(word.size() + 1, value.size()));
+    return word;
+  };
+  const std::string_view soft = take();
+  const std::string_view hard = take();
+  std::string out = Shown(soft);
+  if (!value.empty()) out += " " + Shown(value);
+  if (!hard.empty() && hard != soft) out += fmt::format(" (hard {})", Shown(hard));
+  return out;
+}
+
+// The limits that limit something.
 std::string Limits(const std::map<std::string, std::string>& limits) {
   std::string out;
   for (const auto& [name, value] : limits) {
-    if (value.starts_with("unlimited unlimited")) continue;
+    if (value.starts_with("unlimited")) continue;
     const std::string_view bare = name.starts_with("Max ") ? std::string_view(name).substr(4) : std::string_view(name);
-    out += fmt::format("{}{} {}", out.empty() ? "" : "; ", Shown(bare), Shown(value));
+    out += fmt::format("{}{} {}", out.empty() ? "" : "; ", Shown(bare), Limit(value));
   }
   return out;
 }
 
+// A path or a command line: never wrapped, so that it can be copied.
 void Field(TextCanvas& canvas, std::string_view name, const std::string& value) {
-  if (!value.empty()) canvas.Line(2, Pieces{{fmt::format("{:<10}", name), Ink::kFaint}, {value}});
+  if (!value.empty()) canvas.Line(2, Pieces{{fmt::format("{:<11}", name), Ink::kFaint}, {value}});
 }
 
 std::string Numbers(const ProcessInfo& process) {
@@ -175,9 +191,8 @@ void WriteProcess(TextCanvas& canvas, const Report& report) {
   Field(canvas, "program", TerminalSafe(process.executable));
   Field(canvas, "command", CommandLine(process.command_line));
   Field(canvas, "directory", TerminalSafe(process.working_directory));
-  canvas.Wrapped(2, "numbers    " + Numbers(process));
-  const std::string limits = Limits(process.limits);
-  if (!limits.empty()) canvas.Wrapped(2, "limits     " + limits);
+  canvas.Labelled(2, "numbers", Numbers(process));
+  canvas.Labelled(2, "limits", Limits(process.limits));
 }
 
 void WriteEnvironment(TextCanvas& canvas, const Report& report) {

@@ -78,6 +78,12 @@ TEST_F(DeliverTest, WritesTextToStandardError) {
   EXPECT_EQ(Stderr().find('\x1b'), std::string::npos);
 }
 
+TEST_F(DeliverTest, TextStartsOnALineOfItsOwn) {
+  ASSERT_EQ(write(stderr_.get(), "unfinished", 10), 10);
+  EXPECT_TRUE(Deliver(options_, SampleReport()).has_value());
+  EXPECT_TRUE(Stderr().starts_with("unfinished\nzx| server[4711]"));
+}
+
 TEST_F(DeliverTest, WritesOneLineOfJsonToStandardError) {
   options_.format = Format::kJson;
   EXPECT_TRUE(Deliver(options_, SampleReport()).has_value());

@@ -127,8 +127,8 @@ TEST(RenderText, TheFaultingSourceLineAndInstructionHaveAnArrow) {
 }
 
 TEST(RenderText, RegistersHaveValuesAndMeanings) {
-  EXPECT_THAT(Text(), HasSubstr("rax     0x000000000000002a"));
-  EXPECT_THAT(Text(), HasSubstr("zx|   rdi     null"));
+  EXPECT_THAT(Text(), HasSubstr("rax      0x000000000000002a"));
+  EXPECT_THAT(Text(), HasSubstr("zx|   rdi      null"));
 }
 
 TEST(RenderText, AWideTerminalHoldsMoreRegistersInALine) {
@@ -164,7 +164,7 @@ TEST(RenderText, ManyThreadsWithDifferentStacksAreCounted) {
 TEST(RenderText, TheProcessIsDescribed) {
   EXPECT_THAT(Text(), HasSubstr("server --name 'two words'"));
   EXPECT_THAT(Text(), HasSubstr("pid 4711, parent 4700, user 1000; up 3.25 s; 12.0 MiB resident; 5 threads"));
-  EXPECT_THAT(Text(), HasSubstr("stack size 8388608 unlimited bytes"));
+  EXPECT_THAT(Text(), HasSubstr("limits     stack size 8388608 bytes (hard unlimited)"));
   EXPECT_THAT(Text(), Not(HasSubstr("cpu time")));
 }
 
