@@ -5,6 +5,7 @@ zx_library(zx_test_support
     ${CMAKE_CURRENT_LIST_DIR}/proc_view.cc
     ${CMAKE_CURRENT_LIST_DIR}/supervised.cc
     ${CMAKE_CURRENT_LIST_DIR}/temp_dir.cc
+    ${CMAKE_CURRENT_LIST_DIR}/twin_dirs.cc
   LIBS zx_base GTest::gtest)
 target_include_directories(zx_test_support PUBLIC ${CMAKE_SOURCE_DIR}/tests)
 target_compile_definitions(zx_test_support PRIVATE
