@@ -207,7 +207,8 @@ void WriteConsequence(TextCanvas& canvas, const Report& report) {
   canvas.Wrapped(2, Shown(report.exception.consequence));
   if (report.core_file.empty()) return;
   const bool whole = !report.core_file.ends_with(kIncompleteSuffix);
-  const char* what = whole ? "The core is in" : "The core (incomplete: there was no time or room for all memory) is in";
+  const char* what =
+      whole ? "zxctl wrote a core:" : "zxctl wrote a core (incomplete: there was no time or room for all memory):";
   canvas.LineOrTwo(2, {{what}}, 2, {{TerminalSafe(report.core_file), Ink::kPlace}});
 }
 

@@ -18,7 +18,9 @@ struct Excerpt {
 constexpr Excerpt kFaultingStack{96, 32};
 constexpr Excerpt kOtherStack{12, 4};
 constexpr size_t kGroupsShown = 64;
-constexpr size_t kFunctionIndent = 28;
+// "#0? " and the pc, behind which the function stands.
+constexpr size_t kNumberWidth = 5;
+constexpr size_t kPcWidth = 18;
 
 bool IsDoubtful(const Frame& frame) { return frame.trust == Trust::kFramePointer || frame.trust == Trust::kScan; }
 
@@ -56,11 +58,11 @@ std::string Module(const Report& report, const Frame& frame) {
   return fmt::format("[{}+{:#x}]", TerminalSafe(ModuleName(report, frame.module)), frame.module_offset);
 }
 
-Pieces Head(const Frame& frame, uint64_t number) {
+Pieces Head(const Frame& frame, uint64_t number, size_t number_width) {
   const std::string mark = fmt::format("#{}{}", number, IsDoubtful(frame) ? "?" : "");
   const std::string pc = frame.inlined ? "(inlined)" : fmt::format("{:#018x}", frame.pc);
-  return {{fmt::format("{:<5} ", mark), IsDoubtful(frame) ? Ink::kAlarm : Ink::kFaint},
-          {fmt::format("{:<18} ", pc), Ink::kFaint},
+  return {{fmt::format("{:<{}} ", mark, number_width), IsDoubtful(frame) ? Ink::kAlarm : Ink::kFaint},
+          {fmt::format("{:<{}} ", pc, kPcWidth), Ink::kFaint},
           {Function(frame), Ink::kFunction}};
 }
 
@@ -70,28 +72,33 @@ Pieces Tail(const Report& report, const Frame& frame) {
   return {{source, Ink::kPlace}, {!source.empty() && !module.empty() ? "  " : ""}, {module, Ink::kFaint}};
 }
 
-void WriteFrame(TextCanvas& canvas, const Report& report, const Frame& frame, uint64_t number) {
+void WriteFrame(TextCanvas& canvas, const Report& report, const Frame& frame, uint64_t number, size_t number_width) {
   if (frame.trust == Trust::kSignalContext) canvas.Line(2, Pieces{{"--- signal handler called ---", Ink::kFaint}});
-  canvas.LineOrTwo(2, Head(frame, number), kFunctionIndent, Tail(report, frame));
+  const size_t function_indent = 2 + number_width + 1 + kPcWidth + 3;
+  canvas.LineOrTwo(2, Head(frame, number, number_width), function_indent, Tail(report, frame));
 }
 
 // A part of a thread's frames, and the number that people count its first frame as.
 struct Part {
   std::span<const Frame> frames;
   uint64_t first_number = 0;
+  size_t number_width = kNumberWidth;
 };
 
 // The frames before and after the gap of a deep recursion.
 std::vector<Part> Parts(const ThreadInfo& thread) {
   const std::span<const Frame> all = thread.frames;
-  if (thread.frames_left_out == 0) return {{all, 0}};
+  const uint64_t last = all.size() + thread.frames_left_out;
+  // "#", the digits and "?".
+  const size_t width = std::max(kNumberWidth, fmt::formatted_size("{}", last) + 2);
+  if (thread.frames_left_out == 0) return {{all, 0, width}};
   const size_t before = std::min<size_t>(thread.frames_left_out_after, all.size());
-  return {{all.first(before), 0}, {all.subspan(before), before + thread.frames_left_out}};
+  return {{all.first(before), 0, width}, {all.subspan(before), before + thread.frames_left_out, width}};
 }
 
 void WriteRun(TextCanvas& canvas, const Report& report, const Part& part, const FrameRun& run) {
   for (size_t i = run.first; i < run.first + run.length; ++i) {
-    WriteFrame(canvas, report, part.frames[i], part.first_number + i);
+    WriteFrame(canvas, report, part.frames[i], part.first_number + i, part.number_width);
   }
   if (run.times == 1) return;
   const uint64_t last = part.first_number + run.first + run.length * run.times - 1;

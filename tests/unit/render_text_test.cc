@@ -87,7 +87,7 @@ TEST(RenderText, SignalFramesAreAnnounced) {
 TEST(RenderText, ALongSourcePlaceGetsALineOfItsOwnAndStaysWhole) {
   const std::string path = "/" + std::string(300, 'p') + "/file.c";
   const std::string text = TextOf([&](Report& report) { report.thread.frames[0].file = path; });
-  EXPECT_THAT(text, HasSubstr("list_push+0x29\nzx|                             at " + path + ":42:7"));
+  EXPECT_THAT(text, HasSubstr("list_push+0x29\nzx|                              at " + path + ":42:7"));
 }
 
 TEST(RenderText, AModuleThatIsNotListedKeepsItsPath) {
@@ -116,7 +116,7 @@ TEST(RenderText, FramesThatWereLeftOutAreCounted) {
 
 TEST(RenderText, AnIncompleteCoreIsSaidToBeOne) {
   const std::string text = TextOf([](Report& report) { report.core_file += ".incomplete"; });
-  EXPECT_THAT(text, HasSubstr("The core (incomplete:"));
+  EXPECT_THAT(text, HasSubstr("zxctl wrote a core (incomplete:"));
 }
 
 TEST(RenderText, TheFaultingSourceLineAndInstructionHaveAnArrow) {
