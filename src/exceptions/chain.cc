@@ -2,15 +2,31 @@
 
 namespace zxctl {
 
+namespace {
+
+bool GoesFirst(ChainLevel level, const Binding& binding) {
+  return level == ChainLevel::kDebugger || binding.first_chance;
+}
+
+}  // namespace
+
 Result<void> Bindings::Bind(Koid task, ChainLevel level, const Binding& binding) {
   if (!slots_.emplace(std::pair{task, level}, binding).second) {
     return Fail(Status{.zx = ZX_ERR_ALREADY_BOUND, .what = "a handler is bound there already"});
   }
+  if (GoesFirst(level, binding)) ++first_chances_;
   return {};
 }
 
+Bindings::Slots::iterator Bindings::Erase(Slots::iterator slot) {
+  if (GoesFirst(slot->first.second, slot->second)) --first_chances_;
+  return slots_.erase(slot);
+}
+
 Result<void> Bindings::Unbind(Koid task, ChainLevel level) {
-  if (slots_.erase({task, level}) == 0) return Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = "no handler is bound there"});
+  const auto found = slots_.find({task, level});
+  if (found == slots_.end()) return Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = "no handler is bound there"});
+  Erase(found);
   return {};
 }
 
@@ -20,11 +36,14 @@ const Binding* Bindings::Find(Koid task, ChainLevel level) const {
 }
 
 void Bindings::ForgetTask(Koid task) {
-  slots_.erase(slots_.lower_bound({task, ChainLevel::kDebugger}), slots_.upper_bound({task, ChainLevel::kJob}));
+  auto slot = slots_.lower_bound({task, ChainLevel::kDebugger});
+  while (slot != slots_.end() && slot->first.first == task) slot = Erase(slot);
 }
 
 void Bindings::ForgetHandler(const ExceptionHandler* handler) {
-  std::erase_if(slots_, [handler](const auto& slot) { return slot.second.handler == handler; });
+  for (auto slot = slots_.begin(); slot != slots_.end();) {
+    slot = slot->second.handler == handler ? Erase(slot) : std::next(slot);
+  }
 }
 
 ChainWalk::ChainWalk(const Thread& thread, Chance chance) : chance_(chance) {
@@ -34,7 +53,7 @@ ChainWalk::ChainWalk(const Thread& thread, Chance chance) : chance_(chance) {
 }
 
 bool ChainWalk::Asks(ChainLevel level, const Binding& binding) const {
-  const bool goes_first = level == ChainLevel::kDebugger || binding.first_chance;
+  const bool goes_first = GoesFirst(level, binding);
   switch (chance_) {
     case Chance::kFirst:
       return goes_first;
@@ -42,12 +61,16 @@ bool ChainWalk::Asks(ChainLevel level, const Binding& binding) const {
       return !goes_first;
     case Chance::kBoth:
       return true;
+    case Chance::kUndecided:
+      return level == ChainLevel::kDebugger;
   }
   return false;
 }
 
 std::optional<ChainWalk::Stop> ChainWalk::Next(const Bindings& bindings) {
-  while (next_ < places_.size()) {
+  // The debugger's place is the first.
+  const size_t end = undecided() ? 1 : places_.size();
+  while (next_ < end) {
     const Place place = places_[next_++];
     const Binding* binding = bindings.Find(place.task, place.level);
     if (binding != nullptr && Asks(place.level, *binding)) return Stop{place.level, place.task, *binding};

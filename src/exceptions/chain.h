@@ -33,13 +33,19 @@ class Bindings {
   [[nodiscard]] Result<void> Unbind(Koid task, ChainLevel level);
   // What is bound now; null if nothing is.
   [[nodiscard]] const Binding* Find(Koid task, ChainLevel level) const;
+  // True when any binding asks for the first chance, debuggers included.
+  [[nodiscard]] bool any_first_chance() const { return first_chances_ > 0; }
   // Drops every slot of a task that is gone.
   void ForgetTask(Koid task);
   // Drops every slot of a handler that is gone.
   void ForgetHandler(const ExceptionHandler* handler);
 
  private:
-  std::map<std::pair<Koid, ChainLevel>, Binding> slots_;
+  using Slots = std::map<std::pair<Koid, ChainLevel>, Binding>;
+  Slots::iterator Erase(Slots::iterator slot);
+
+  Slots slots_;
+  size_t first_chances_ = 0;
 };
 
 // Which bindings a walk asks.
@@ -47,6 +53,7 @@ enum class Chance : uint8_t {
   kFirst,   // the program's own handler comes next: the debugger and those who asked to go first
   kSecond,  // the program would die of it: everybody who was not asked at the first chance
   kBoth,    // nothing of the program's runs: everybody
+  kUndecided,  // only the debugger, until it is known what the program does with the signal
 };
 
 // One walk up the chain for one exception. Holds no pointer into the tree: a task may end while a handler thinks.
@@ -60,7 +67,11 @@ class ChainWalk {
 
   ChainWalk(const Thread& thread, Chance chance);
 
-  // The next handler that is bound now, or nothing at the end of the chain.
+  // Decides an undecided walk; those who were asked are not asked again.
+  void Decide(Chance chance) { chance_ = chance; }
+  [[nodiscard]] bool undecided() const { return chance_ == Chance::kUndecided; }
+
+  // The next handler that is bound now, or nothing at the end of the chain. An undecided walk ends behind the debugger.
   [[nodiscard]] std::optional<Stop> Next(const Bindings& bindings);
 
  private:

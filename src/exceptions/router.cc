@@ -7,8 +7,18 @@
 namespace zxctl {
 namespace {
 
+Chance ChanceFor(Disposition disposition) {
+  return disposition == Disposition::kCaught ? Chance::kFirst : Chance::kBoth;
+}
+
 Chance ChanceFor(const FaultStop& fault) {
-  return fault.disposition == Disposition::kCaught && !fault.forced_death ? Chance::kFirst : Chance::kBoth;
+  if (fault.forced_death) return Chance::kBoth;
+  return fault.disposition ? ChanceFor(*fault.disposition) : Chance::kUndecided;
+}
+
+// The signals that RepeatsFirstFault() could be true for, without a look at the registers.
+bool MayRepeat(const FirstFault& first, const SignalRecord& signal) {
+  return !first.stale && (signal.code == SI_KERNEL || signal.code == SI_TKILL || signal.code == SI_USER);
 }
 
 }  // namespace
@@ -19,6 +29,10 @@ bool RepeatsFirstFault(const FirstFault& first, const arch::Registers& now, cons
   const bool raised_again = signal.signo == first.signal.signo && (signal.code == SI_TKILL || signal.code == SI_USER) &&
                             signal.pid == pid;
   return not_pushed || raised_again;
+}
+
+bool ExceptionRouter::AsksDebugger(const Thread& thread) {
+  return bindings_.any_first_chance() && bindings_.Find(thread.process->koid, ChainLevel::kDebugger) != nullptr;
 }
 
 Verdict ExceptionRouter::Consult(const FaultStop& fault) {
@@ -37,7 +51,7 @@ ExceptionPacket ExceptionRouter::MakePacket(const FaultStop& fault, bool first_c
                          .first_chance = first_chance,
                          .forced_death = fault.forced_death,
                          .signal = fault.signal};
-  if (thread.first_fault == nullptr || first_chance) return packet;
+  if (thread.first_fault == nullptr || first_chance || !MayRepeat(*thread.first_fault, fault.signal)) return packet;
   arch::Registers now{};
   (void)tracer_->ops().GetRegisters(thread.tid, now);
   if (!RepeatsFirstFault(*thread.first_fault, now, fault.signal, packet.pid)) return packet;
@@ -57,7 +71,7 @@ zxctl::Answer ExceptionRouter::Raise(const FaultStop& fault) {
 zxctl::Answer ExceptionRouter::Walk(pid_t tid) {
   auto found = active_.find(tid);
   Active& active = found->second;
-  while (const auto stop = active.walk.Next(bindings_)) {
+  while (const auto stop = NextStop(active)) {
     active.handler = stop->binding.handler;
     active.packet.key = stop->binding.key;
     active.packet.level = stop->level;
@@ -74,6 +88,15 @@ zxctl::Answer ExceptionRouter::Walk(pid_t tid) {
   }
   active_.erase(found);
   return zxctl::Answer::kDeliver;
+}
+
+std::optional<ChainWalk::Stop> ExceptionRouter::NextStop(Active& active) {
+  auto stop = active.walk.Next(bindings_);
+  if (stop || !active.walk.undecided()) return stop;
+  const Chance chance = ChanceFor(tracer_->LookAtDisposition(active.packet.tid, active.packet.signal.signo));
+  active.walk.Decide(chance);
+  active.packet.first_chance = chance == Chance::kFirst;
+  return active.walk.Next(bindings_);
 }
 
 void ExceptionRouter::TakeLease(pid_t tid, Active& active, int64_t lease_ns) {

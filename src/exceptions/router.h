@@ -67,6 +67,8 @@ class ExceptionRouter final : public ExceptionSink {
   void RemoveHandler(ExceptionHandler& handler);
 
   // ExceptionSink:
+  bool AsksDebugger(const Thread& thread) override;
+  bool WantsFirstChance() override { return bindings_.any_first_chance(); }
   Verdict Consult(const FaultStop& fault) override;
   zxctl::Answer Raise(const FaultStop& fault) override;
   void Withdraw(pid_t tid) override;
@@ -82,6 +84,8 @@ class ExceptionRouter final : public ExceptionSink {
 
   // Asks handler after handler until one thinks, one has resumed, or the chain is over.
   zxctl::Answer Walk(pid_t tid);
+  // The next handler, after finding out what the program does with the signal if that is needed to go on.
+  std::optional<ChainWalk::Stop> NextStop(Active& active);
   void TakeLease(pid_t tid, Active& active, int64_t lease_ns);
   void Finish(pid_t tid, zxctl::Answer answer);
   ExceptionPacket MakePacket(const FaultStop& fault, bool first_chance);

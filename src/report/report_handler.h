@@ -47,6 +47,8 @@ class ReportHandler final : public ExceptionHandler {
 
   // Takes the end of a reporter process; false when `pid` is none of them.
   bool OnChildExit(pid_t pid, int status);
+  // Reporter processes that run now.
+  [[nodiscard]] size_t running() const { return running_; }
   // True while a report is being made.
   [[nodiscard]] bool busy() const { return !jobs_.empty(); }
 

@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <optional>
+
 #include "supervisor/disposition.h"
 #include "supervisor/signal_record.h"
 #include "supervisor/task_tree.h"
@@ -13,8 +15,8 @@ namespace zxctl {
 struct FaultStop {
   Thread* thread = nullptr;  // with a process; valid during the call only
   SignalRecord signal = {};
-  Disposition disposition = Disposition::kDefault;
-  bool blocked = false;       // the thread has the signal blocked
+  // What the program does with it. Nothing: not looked at yet, because somebody is asked first in any case.
+  std::optional<Disposition> disposition = {};
   bool forced_death = false;  // at its exit stop: no handler can make it go on
 };
 
@@ -33,7 +35,11 @@ class ExceptionSink {
  public:
   virtual ~ExceptionSink() = default;
 
-  // A quick look, at every signal that could be an exception: does anybody want it?
+  // True when a debugger is bound to the thread's process: it is asked whatever the program does with the signal.
+  virtual bool AsksDebugger(const Thread& thread) = 0;
+  // True when somebody may want a fault that the program's own handler gets.
+  virtual bool WantsFirstChance() = 0;
+  // A quick look at a signal that could be an exception: does anybody want it?
   virtual Verdict Consult(const FaultStop& fault) = 0;
   // Offers the exception to the first handler. The thread stays stopped until it is answered.
   virtual Answer Raise(const FaultStop& fault) = 0;

@@ -13,6 +13,9 @@ constexpr int kSysSeccomp = 1;
 // Longer than any stat line: 52 fields of at most 21 characters, and a name of 16.
 constexpr size_t kStatBytes = 1200;
 constexpr size_t kMaxOpenStatFiles = 256;
+// A fault this soon after the last one follows right after it.
+constexpr int64_t kRightAfterNs = 1 * kNsPerMs;
+constexpr uint32_t kManyInARow = 32;
 
 Event Of(EventKind kind, int signo) { return {.kind = kind, .signal = static_cast<uint8_t>(signo)}; }
 
@@ -41,23 +44,38 @@ void Tracer::CloseStatFile(Thread& thread) {
   thread.stat_fd.Reset();
 }
 
-void Tracer::OnPossibleException(Thread& thread, int signo) {
-  siginfo_t info{};
+Disposition Tracer::LookAtDisposition(pid_t tid, int signo) {
+  Thread* thread = tree_.FindThread(tid);
   SignalSets sets;
-  // Without an answer to either it is being killed, and what it would have done no longer matters.
-  const bool known = ops_.GetSiginfo(thread.tid, info).ok() && LookAtSignals(thread, sets);
-  if (!known) return Apply(thread.tid, Of(EventKind::kSignalStop, signo));
+  if (thread == nullptr || !LookAtSignals(*thread, sets)) return Disposition::kDefault;
+  const Disposition disposition = DispositionOf(sets, signo);
+  thread->would_die = disposition == Disposition::kDefault;
+  return disposition;
+}
+
+bool Tracer::ReadSignal(Thread& thread, SignalRecord& out) {
+  siginfo_t info{};
+  if (!ops_.GetSiginfo(thread.tid, info).ok()) return false;
+  out = DecodeSiginfo(info);
+  return true;
+}
+
+void Tracer::OnPossibleException(Thread& thread, int signo) {
   ++stats_.faults;
-  const FaultStop fault{.thread = &thread,
-                        .signal = DecodeSiginfo(info),
-                        .disposition = DispositionOf(sets, signo),
-                        .blocked = (sets.blocked >> (signo - 1) & 1) != 0};
+  DropWatch(thread);
+  if (sink_.AsksDebugger(thread)) return OfferToDebugger(thread, signo);
+  SignalSets sets;
+  FaultStop fault{.thread = &thread};
+  // Without an answer it is being killed, and what it would have done no longer matters.
+  if (!LookAtSignals(thread, sets)) return Apply(thread.tid, Of(EventKind::kSignalStop, signo));
+  fault.disposition = DispositionOf(sets, signo);
+  thread.would_die = fault.disposition == Disposition::kDefault;
   if (fault.disposition == Disposition::kIgnored) {
     RepairAfterSignal(thread, signo);
     return Apply(thread.tid, Of(EventKind::kSignalStop, signo));
   }
-  DropWatch(thread);
-  thread.would_die = fault.disposition == Disposition::kDefault;
+  const bool quick = !thread.would_die && !sink_.WantsFirstChance() && FaultsAllTheTime(thread);
+  if (quick || !ReadSignal(thread, fault.signal)) return Apply(thread.tid, Of(EventKind::kSignalStop, signo));
   if (sink_.Consult(fault) == Verdict::kRaise) {
     current_fault_ = fault;
     return Apply(thread.tid, Of(EventKind::kFaultStop, signo));
@@ -67,10 +85,28 @@ void Tracer::OnPossibleException(Thread& thread, int signo) {
   Apply(thread.tid, Of(EventKind::kSignalStop, signo));
 }
 
+void Tracer::OfferToDebugger(Thread& thread, int signo) {
+  FaultStop fault{.thread = &thread};
+  if (!ReadSignal(thread, fault.signal)) return Apply(thread.tid, Of(EventKind::kSignalStop, signo));
+  current_fault_ = fault;
+  Apply(thread.tid, Of(EventKind::kFaultStop, signo));
+}
+
+bool Tracer::FaultsAllTheTime(Thread& thread) {
+  FirstFault* fault = thread.first_fault.get();
+  if (fault == nullptr) return false;
+  const int64_t now = clock_.NowNs();
+  fault->in_a_row = now - fault->seen_ns < kRightAfterNs ? fault->in_a_row + 1 : 0;
+  fault->seen_ns = now;
+  fault->stale = fault->in_a_row > kManyInARow;
+  return fault->stale;
+}
+
 void Tracer::RememberFirstFault(Thread& thread, const SignalRecord& signal) {
   if (!IsSynchronousFault(signal)) return;
   if (thread.first_fault == nullptr) thread.first_fault = std::make_unique<FirstFault>();
   thread.first_fault->signal = signal;
+  thread.first_fault->stale = false;
   (void)ops_.GetRegisters(thread.tid, thread.first_fault->registers);
 }
 

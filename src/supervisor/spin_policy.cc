@@ -51,7 +51,7 @@ int64_t SpinPolicy::SpinUntilNs(int64_t now_ns) {
     checked_ns_ = now_ns;
     idle_ = CpuIsIdle();
   }
-  return idle_ ? now_ns + kSpinNs : now_ns;
+  return idle_ ? now_ns + kSpinNs : 0;
 }
 
 }  // namespace zxctl

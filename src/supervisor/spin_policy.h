@@ -17,7 +17,7 @@ class SpinPolicy {
   SpinPolicy();
   virtual ~SpinPolicy() = default;
 
-  // Until when to spin for a stop that began to be waited for at `now_ns`; `now_ns` itself for not at all.
+  // Until when to spin for a stop that began to be waited for at `now_ns`; 0 for not at all.
   [[nodiscard]] virtual int64_t SpinUntilNs(int64_t now_ns);
 
  private:

@@ -10,9 +10,11 @@ constexpr int64_t kRecentNs = 8 * kNsPerMs;
 constexpr size_t kMaxRecents = 128;
 // A scan may take this share of the time between scans: one part in so many.
 constexpr int64_t kScanShare = 20;
-constexpr int64_t kMinScanDelayNs = 100 * kNsPerUs;
-// Scans cheaper than this are made before every sleep.
+constexpr int64_t kMinScanDelayNs = 200 * kNsPerUs;
+// A timer costs about as much as this, more where the machine is virtual.
 constexpr int64_t kCheapScanNs = 2 * kNsPerUs;
+// After a stop that went unnamed, more are expected for this long.
+constexpr int64_t kCrowdedNs = 10 * kNsPerMs;
 
 }  // namespace
 
@@ -22,6 +24,7 @@ WaitResult StopFinder::Found(WaitResult result) {
 }
 
 void StopFinder::Remember(pid_t tid) {
+  if (population_ == 1 && !recents_.empty() && recents_.back().tid == tid) return;
   const int64_t now = clock_.NowNs();
   if (!recents_.empty() && recents_.back().tid == tid) {
     recents_.back().seen_ns = now;
@@ -33,12 +36,19 @@ void StopFinder::Remember(pid_t tid) {
 }
 
 void StopFinder::OweScanSoon(int64_t now_ns) {
-  if (scan_due_ns_ != kNever) return;
+  if (scan_due_ns_ != kNever || population_ == 1) return;
   scan_due_ns_ = now_ns + std::clamp(kScanShare * scan_cost_ns_, kMinScanDelayNs, kMaxScanDelayNs);
 }
 
-WaitResult StopFinder::TakeNamed(pid_t tid) {
+void StopFinder::SetPopulation(size_t children) {
+  if (children == population_) return;
+  population_ = children;
+  // A newcomer may have stopped unnamed while its creator was thought to be alone.
   OweScanSoon(clock_.NowNs());
+}
+
+WaitResult StopFinder::TakeNamed(pid_t tid) {
+  if (scan_due_ns_ == kNever && population_ != 1) OweScanSoon(clock_.NowNs());
   if (tid <= 0) return {};
   const WaitResult result = ops_.Wait(tid);
   return result.tid > 0 ? Found(result) : WaitResult{};
@@ -51,14 +61,21 @@ WaitResult StopFinder::TakeLast() {
 }
 
 WaitResult StopFinder::TakeRecent() {
-  if (recents_.empty()) return {};
-  const int64_t oldest = clock_.NowNs() - kRecentNs;
+  if (recents_.empty() || crowded_until_ns_ == 0) return {};
+  const int64_t now = clock_.NowNs();
+  if (now > crowded_until_ns_) {
+    crowded_until_ns_ = 0;
+    return {};
+  }
+  const int64_t oldest = now - kRecentNs;
   for (size_t tried = 0; tried < recents_.size(); ++tried) {
     cursor_ = (cursor_ + 1) % recents_.size();
     const Recent recent = recents_[cursor_];
     if (recent.seen_ns < oldest) continue;
     const WaitResult result = ops_.Wait(recent.tid);
-    if (result.tid > 0) return Found(result);
+    if (result.tid <= 0) continue;
+    crowded_until_ns_ = now + kCrowdedNs;
+    return Found(result);
   }
   return {};
 }
@@ -86,9 +103,12 @@ void StopFinder::Collect() {
 
 WaitResult StopFinder::TakeOwed(bool idle) {
   if (collected_.empty()) {
-    const bool now = idle && scan_due_ns_ != kNever && scan_cost_ns_ < kCheapScanNs;
+    if (scan_due_ns_ == kNever) return {};
+    const bool now = idle && scan_cost_ns_ < kCheapScanNs;
     if (!now && clock_.NowNs() < scan_due_ns_) return {};
     Collect();
+    // One may just have come; a second can only be there because its SIGCHLD was lost.
+    if (collected_.size() > 1) crowded_until_ns_ = clock_.NowNs() + kCrowdedNs;
     if (collected_.empty()) return {};
   }
   const WaitResult result = collected_.front();

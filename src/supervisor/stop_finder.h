@@ -26,10 +26,10 @@ class StopFinder {
 
   // The stop of the tid that a SIGCHLD named, if it is still there to be taken. From now on a scan is owed.
   [[nodiscard]] WaitResult TakeNamed(pid_t tid);
-  // A stop of one of the tids that stopped a moment ago.
+  // A stop of one of the tids that stopped a moment ago. Looks only while stops go unnamed: a crowd is at work.
   [[nodiscard]] WaitResult TakeRecent();
-  // A stop that the last scan collected, or that a scan collects now if one is due. With `idle` a scan that is owed is
-  // made at once if it is cheap: nothing better is to be done.
+  // A stop that the last scan collected, or that a scan collects now if one is due. With `idle`, before a sleep, a scan
+  // that is owed is made at once if it is cheaper than setting a timer for it.
   [[nodiscard]] WaitResult TakeOwed(bool idle);
   // Asks for the tid that was resumed last, for spinning on.
   [[nodiscard]] WaitResult TakeLast();
@@ -38,6 +38,8 @@ class StopFinder {
   [[nodiscard]] int64_t scan_due_ns() const { return scan_due_ns_; }
   // True once the kernel has said that there are no children left.
   [[nodiscard]] bool no_children() const { return no_children_; }
+  // How many children there are. The only one can't go unnamed.
+  void SetPopulation(size_t children);
   // Owes a scan now, whatever is known: after attaching to others.
   void OweScan() { scan_due_ns_ = 0; }
 
@@ -57,8 +59,10 @@ class StopFinder {
   std::vector<Recent> recents_;  // newest last
   size_t cursor_ = 0;
   std::deque<WaitResult> collected_;
+  int64_t crowded_until_ns_ = 0;
   int64_t scan_due_ns_ = kNever;
   int64_t scan_cost_ns_ = 0;
+  size_t population_ = 0;
   bool no_children_ = false;
 };
 

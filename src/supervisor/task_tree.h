@@ -28,10 +28,14 @@ struct Job {
 
 struct Process;
 
-// The last fault that the program's own handler was given.
+// The last fault that the program's own handler was given. A thread that faults all the time, as runtimes with implicit
+// checks do, is not asked for its registers each time: then it is stale, and says nothing.
 struct FirstFault {
   SignalRecord signal;
   arch::Registers registers;
+  int64_t seen_ns = 0;
+  uint32_t in_a_row = 0;  // faults that came right after each other
+  bool stale = false;
 };
 
 struct Thread {

@@ -56,6 +56,8 @@ class Tracer {
   void OnWait(const WaitResult& result);
 
   // ---- for those who answer exceptions ----
+  // What the program does with a signal that a thread is stopped at.
+  [[nodiscard]] Disposition LookAtDisposition(pid_t tid, int signo);
   // The answer to a raised exception; false when the thread is not in one (any more).
   bool AnswerException(pid_t tid, Answer answer);
   // Stops every thread of a process; `done` is called once, when all have stopped or at `deadline_ns`, maybe at once.
@@ -108,6 +110,9 @@ class Tracer {
   // ---- faults (fault.cc) ----
   bool LookAtSignals(Thread& thread, SignalSets& out);
   void OnPossibleException(Thread& thread, int signo);
+  bool FaultsAllTheTime(Thread& thread);
+  void OfferToDebugger(Thread& thread, int signo);
+  bool ReadSignal(Thread& thread, SignalRecord& out);
   void RememberFirstFault(Thread& thread, const SignalRecord& signal);
   void CloseStatFile(Thread& thread);
 

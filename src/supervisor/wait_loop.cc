@@ -7,23 +7,26 @@ namespace {
 
 // While spinning, signals are looked at once in so many turns; the other turns ask for the last tid only.
 constexpr int kTurnsPerSignalLook = 4;
+// One thread that stops again and again must not keep us from hearing of the others.
+constexpr unsigned kSpinsPerSignalLook = 8;
 
 }  // namespace
 
 void WaitLoop::Run(const Callbacks& callbacks) {
   bool may_spin = false;
   while (!callbacks.done()) {
-    WaitResult found = Find(callbacks);
+    if (timers_.next_deadline() != kNever) timers_.RunDue(clock_.NowNs());
+    WaitResult found = Find();
     if (found.tid <= 0 && may_spin) found = Spin(callbacks);
+    if (found.tid <= 0) found = Sleep(callbacks);
     may_spin = found.tid > 0;
-    if (found.tid <= 0) {
-      if (callbacks.done()) return;
-      found = Sleep(callbacks);
-    }
-    if (found.tid <= 0) continue;
-    may_spin = true;
-    callbacks.on_wait(found);
+    if (may_spin) callbacks.on_wait(found);
   }
+}
+
+WaitResult WaitLoop::Find() {
+  const WaitResult owed = finder_.TakeOwed(false);
+  return owed.tid > 0 ? owed : finder_.TakeRecent();
 }
 
 WaitResult WaitLoop::HandleWake(const Wake& wake, const Callbacks& callbacks) {
@@ -42,21 +45,13 @@ WaitResult WaitLoop::HandleWake(const Wake& wake, const Callbacks& callbacks) {
   return {};
 }
 
-WaitResult WaitLoop::Find(const Callbacks& callbacks) {
-  if (timers_.next_deadline() != kNever) timers_.RunDue(clock_.NowNs());
-  if (const WaitResult owed = finder_.TakeOwed(false); owed.tid > 0) return owed;
-  for (;;) {
-    const Wake wake = wakeups_.Take(0);
-    if (wake.kind == Wake::Kind::kNothing) break;
-    const WaitResult named = HandleWake(wake, callbacks);
-    if (named.tid > 0) return named;
-  }
-  const WaitResult recent = finder_.TakeRecent();
-  return recent.tid > 0 ? recent : finder_.TakeOwed(true);
-}
-
 WaitResult WaitLoop::Spin(const Callbacks& callbacks) {
   const int64_t end = spin_.SpinUntilNs(clock_.NowNs());
+  if (end == 0) return {};
+  if (++spins_ % kSpinsPerSignalLook == 0) {
+    const WaitResult named = HandleWake(wakeups_.Take(0), callbacks);
+    if (named.tid > 0) return named;
+  }
   for (int turn = 1; clock_.NowNs() < end; ++turn) {
     const WaitResult last = finder_.TakeLast();
     if (last.tid > 0) return last;
@@ -68,6 +63,7 @@ WaitResult WaitLoop::Spin(const Callbacks& callbacks) {
 }
 
 WaitResult WaitLoop::Sleep(const Callbacks& callbacks) {
+  if (const WaitResult owed = finder_.TakeOwed(true); owed.tid > 0) return owed;
   const int64_t deadline = std::min(timers_.next_deadline(), finder_.scan_due_ns());
   return HandleWake(wakeups_.Take(deadline), callbacks);
 }

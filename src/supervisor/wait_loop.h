@@ -29,8 +29,8 @@ class WaitLoop {
   void Run(const Callbacks& callbacks);
 
  private:
-  // One stop from wherever it can be found without sleeping.
-  [[nodiscard]] WaitResult Find(const Callbacks& callbacks);
+  // A stop that no signal has to name.
+  [[nodiscard]] WaitResult Find();
   [[nodiscard]] WaitResult HandleWake(const Wake& wake, const Callbacks& callbacks);
   [[nodiscard]] WaitResult Spin(const Callbacks& callbacks);
   [[nodiscard]] WaitResult Sleep(const Callbacks& callbacks);
@@ -40,6 +40,7 @@ class WaitLoop {
   TimerQueue& timers_;
   const Clock& clock_;
   SpinPolicy& spin_;
+  unsigned spins_ = 0;
 };
 
 }  // namespace zxctl

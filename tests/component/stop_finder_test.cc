@@ -32,12 +32,12 @@ class Crowd {
   // One turn of the wait loop; the tid whose stop was found, 0 if none was.
   pid_t Turn(StopFinder& finder) {
     WaitResult found = finder.TakeOwed(false);
+    if (found.tid == 0) found = finder.TakeRecent();
     if (found.tid == 0 && pending) {
       const pid_t named = *pending;
       pending.reset();
       found = finder.TakeNamed(named);
     }
-    if (found.tid == 0) found = finder.TakeRecent();
     if (found.tid == 0) found = finder.TakeOwed(true);
     if (found.tid == 0) {
       clock.now_ns += 20 * kNsPerUs;

@@ -29,6 +29,8 @@ class RecordingSink final : public ExceptionSink {
   std::vector<pid_t> silent_deaths;
   FaultStop consulted;
 
+  bool AsksDebugger(const Thread& /*thread*/) override { return false; }
+  bool WantsFirstChance() override { return false; }
   Verdict Consult(const FaultStop& fault) override {
     consulted = fault;
     return verdict;

@@ -136,7 +136,6 @@ TEST_F(TracerTest, TellsTheSinkWhatTheProgramDoesWithTheSignal) {
   ops.tracees[kRoot].stat_line = FakeStatLine(SignalBit(SIGSEGV), 0, SignalBit(SIGUSR1));
   Wait(kRoot, SignalStop(SIGSEGV));
   EXPECT_EQ(sink.consulted.disposition, Disposition::kCaught);
-  EXPECT_FALSE(sink.consulted.blocked);
 }
 
 TEST_F(TracerTest, RemembersTheFaultThatTheProgramsHandlerGets) {
@@ -148,6 +147,17 @@ TEST_F(TracerTest, RemembersTheFaultThatTheProgramsHandlerGets) {
   ASSERT_NE(thread->first_fault, nullptr);
   EXPECT_EQ(thread->first_fault->signal.address, 0x77U);
   EXPECT_EQ(thread->first_fault->registers.rip, 0x1234U);
+}
+
+TEST_F(TracerTest, AThreadThatFaultsAllTheTimeIsNotRemembered) {
+  SetFault(kRoot, SIGSEGV, SEGV_ACCERR, 0x77);
+  ops.tracees[kRoot].stat_line = FakeStatLine(SignalBit(SIGSEGV));
+  for (int i = 0; i < 100; ++i) Wait(kRoot, SignalStop(SIGSEGV));
+  EXPECT_TRUE(tracer.tree().FindThread(kRoot)->first_fault->stale);
+  clock.now_ns += kNsPerSec;
+  Wait(kRoot, SignalStop(SIGSEGV));
+  EXPECT_FALSE(tracer.tree().FindThread(kRoot)->first_fault->stale);
+  EXPECT_EQ(ops.Count("cont 100 11"), 101);
 }
 
 TEST_F(TracerTest, AKilledThreadsExceptionIsWithdrawn) {

@@ -35,11 +35,6 @@ Session::~Session() = default;
 
 void Session::BindHandlers() {
   const Koid root_job = tracer_.tree().root_job().koid;
-  if (options_.skip_breakpoints) {
-    skipper_ = std::make_unique<BreakpointSkipper>();
-    (void)router_.bindings().Bind(root_job, ChainLevel::kJob, {.handler = skipper_.get()});
-    return;
-  }
   if (options_.reporter_path.empty()) return;
   report::ReportHandlerOptions handler{.reporter_path = options_.reporter_path,
                                        .reporter_args = options_.reporter_args,
@@ -49,6 +44,14 @@ void Session::BindHandlers() {
                                        .root_pid = options_.launch.root_pid};
   reporter_ = std::make_unique<report::ReportHandler>(std::move(handler), tracer_, router_, timers_, clock_);
   (void)router_.bindings().Bind(root_job, ChainLevel::kJob, {.handler = reporter_.get()});
+}
+
+Result<void> Session::SeizeRoot() {
+  auto seized = tracer_.SeizeRoot(options_.launch.root_pid);
+  if (!seized || !options_.skip_breakpoints) return seized;
+  skipper_ = std::make_unique<BreakpointSkipper>();
+  const Koid program = tracer_.tree().FindProcess(options_.launch.root_pid)->koid;
+  return router_.bindings().Bind(program, ChainLevel::kDebugger, {.handler = skipper_.get()});
 }
 
 void Session::ArmTimeout() {
@@ -77,6 +80,8 @@ void Session::OnWait(const WaitResult& result) {
     return;
   }
   tracer_.OnWait(result);
+  const size_t reporters = reporter_ != nullptr ? reporter_->running() : 0;
+  finder_.SetPopulation(tracer_.tree().thread_count() + reporters);
   ArmTimeout();
 }
 

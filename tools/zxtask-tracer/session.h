@@ -23,7 +23,7 @@ struct SessionOptions {
   ring::LaunchRequest launch;
   std::string reporter_path;               // empty: no reports
   std::vector<std::string> reporter_args;
-  bool skip_breakpoints = false;           // a handler in the tracer that resumes every SW_BREAKPOINT
+  bool skip_breakpoints = false;           // bind a debugger in the tracer that resumes every SW_BREAKPOINT of the program
 };
 
 class Session {
@@ -31,7 +31,7 @@ class Session {
   Session(SessionOptions options, Wakeups& wakeups);
   ~Session();
 
-  [[nodiscard]] Result<void> SeizeRoot() { return tracer_.SeizeRoot(options_.launch.root_pid); }
+  [[nodiscard]] Result<void> SeizeRoot();
   // Runs until the last tracee has ended and the last report is out.
   void Run();
   [[nodiscard]] const TracerStats& stats() const { return tracer_.stats(); }
