@@ -41,30 +41,34 @@ Verdict ExceptionRouter::Consult(const FaultStop& fault) {
   return walk.Next(bindings_) ? Verdict::kRaise : Verdict::kDeliver;
 }
 
-ExceptionPacket ExceptionRouter::MakePacket(const FaultStop& fault, bool first_chance) {
+ExceptionPacket ExceptionRouter::MakePacket(const FaultStop& fault, Chance chance) {
   const Thread& thread = *fault.thread;
   ExceptionPacket packet{.pid = thread.process->pid,
                          .tid = thread.tid,
                          .process = thread.process->koid,
                          .thread = thread.koid,
                          .type = ClassifySignal(fault.signal).value_or(ExceptionType::kGeneral),
-                         .first_chance = first_chance,
+                         .first_chance = chance != Chance::kBoth,
                          .forced_death = fault.forced_death,
                          .signal = fault.signal};
-  if (thread.first_fault == nullptr || first_chance || !MayRepeat(*thread.first_fault, fault.signal)) return packet;
+  if (chance == Chance::kBoth) AddFirstFault(thread, packet);
+  return packet;
+}
+
+void ExceptionRouter::AddFirstFault(const Thread& thread, ExceptionPacket& packet) {
+  if (thread.first_fault == nullptr || !MayRepeat(*thread.first_fault, packet.signal)) return;
   arch::Registers now{};
   (void)tracer_->ops().GetRegisters(thread.tid, now);
-  if (!RepeatsFirstFault(*thread.first_fault, now, fault.signal, packet.pid)) return packet;
+  if (!RepeatsFirstFault(*thread.first_fault, now, packet.signal, packet.pid)) return;
   packet.first = *thread.first_fault;
   packet.type = ClassifySignal(packet.first->signal).value_or(packet.type);
-  return packet;
 }
 
 zxctl::Answer ExceptionRouter::Raise(const FaultStop& fault) {
   const Chance chance = ChanceFor(fault);
   const pid_t tid = fault.thread->tid;
   active_.insert_or_assign(
-      tid, Active{.walk = ChainWalk(*fault.thread, chance), .packet = MakePacket(fault, chance == Chance::kFirst)});
+      tid, Active{.walk = ChainWalk(*fault.thread, chance), .packet = MakePacket(fault, chance)});
   return Walk(tid);
 }
 
@@ -96,6 +100,8 @@ std::optional<ChainWalk::Stop> ExceptionRouter::NextStop(Active& active) {
   const Chance chance = ChanceFor(tracer_->LookAtDisposition(active.packet.tid, active.packet.signal.signo));
   active.walk.Decide(chance);
   active.packet.first_chance = chance == Chance::kFirst;
+  const Thread* thread = tracer_->tree().FindThread(active.packet.tid);
+  if (chance == Chance::kBoth && thread != nullptr) AddFirstFault(*thread, active.packet);
   return active.walk.Next(bindings_);
 }
 

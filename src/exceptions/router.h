@@ -88,7 +88,9 @@ class ExceptionRouter final : public ExceptionSink {
   std::optional<ChainWalk::Stop> NextStop(Active& active);
   void TakeLease(pid_t tid, Active& active, int64_t lease_ns);
   void Finish(pid_t tid, zxctl::Answer answer);
-  ExceptionPacket MakePacket(const FaultStop& fault, bool first_chance);
+  ExceptionPacket MakePacket(const FaultStop& fault, Chance chance);
+  // Tells of the fault before, if this signal is about that one.
+  void AddFirstFault(const Thread& thread, ExceptionPacket& packet);
 
   TimerQueue& timers_;
   const Clock& clock_;

@@ -10,7 +10,6 @@ constexpr int kLastStatSignal = 31;  // stat lines show the signals up to here
 // A deadline that finds the call between two stops looks again after this.
 constexpr int64_t kTimerRetryNs = 1 * kNsPerMs;
 
-int64_t TimespecNs(const int64_t (&value)[2]) { return value[0] * kNsPerSec + value[1]; }
 
 }  // namespace
 
@@ -74,30 +73,39 @@ void Tracer::RestartCall(Thread& thread, arch::Registers& registers, const arch:
   if (timeout_ns > 0) thread.watch = std::make_unique<CallWatch>(arch::SystemCallNumber(registers), timeout_ns);
 }
 
+template <typename T>
+int64_t Tracer::ReadTimespecNs(const Thread& thread, uint64_t address) {
+  T value[2] = {};
+  if (address == 0 || ops_.ReadMemory(thread.tid, address, value, sizeof(value)) != sizeof(value)) return 0;
+  return int64_t{value[0]} * kNsPerSec + value[1];
+}
+
+int64_t Tracer::SocketTimeoutNs(const Thread& thread, const arch::RestartableCall& call) {
+  auto fd = static_cast<int32_t>(call.fd);
+  if (call.fd_in_memory && ops_.ReadMemory(thread.tid, call.fd, &fd, sizeof(fd)) != sizeof(fd)) return 0;
+  return ops_.SocketTimeoutNs(thread.process->pid, fd, call.timeout == arch::TimeoutKind::kSocketReceive);
+}
+
 int64_t Tracer::TimeoutNs(const Thread& thread, const arch::RestartableCall& call) {
-  const auto read_timespec = [&](uint64_t address) -> int64_t {
-    int64_t value[2] = {};
-    if (address == 0 || ops_.ReadMemory(thread.tid, address, value, sizeof(value)) != sizeof(value)) return 0;
-    return TimespecNs(value);
-  };
   switch (call.timeout) {
     case arch::TimeoutKind::kNone:
       return 0;
     case arch::TimeoutKind::kMilliseconds:
       return static_cast<int32_t>(call.timeout_argument) * kNsPerMs;
     case arch::TimeoutKind::kTimespec:
-      return read_timespec(call.timeout_argument);
+      return ReadTimespecNs<int64_t>(thread, call.timeout_argument);
+    case arch::TimeoutKind::kTimespec32:
+      return ReadTimespecNs<int32_t>(thread, call.timeout_argument);
     case arch::TimeoutKind::kUringTimespec: {
       // struct io_uring_getevents_arg: the timespec's address is its third word.
       uint64_t argument[3] = {};
       const uint64_t address = call.timeout_argument;
       if (ops_.ReadMemory(thread.tid, address, argument, sizeof(argument)) != sizeof(argument)) return 0;
-      return read_timespec(argument[2]);
+      return ReadTimespecNs<int64_t>(thread, argument[2]);
     }
     case arch::TimeoutKind::kSocketReceive:
-      return ops_.SocketTimeoutNs(thread.process->pid, static_cast<int>(call.fd), true);
     case arch::TimeoutKind::kSocketSend:
-      return ops_.SocketTimeoutNs(thread.process->pid, static_cast<int>(call.fd), false);
+      return SocketTimeoutNs(thread, call);
   }
   return 0;
 }

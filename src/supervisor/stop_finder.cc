@@ -8,6 +8,8 @@ namespace {
 // A tid counts as recent for this long; hot threads stop more often.
 constexpr int64_t kRecentNs = 8 * kNsPerMs;
 constexpr size_t kMaxRecents = 128;
+// So many unnamed stops of cold tids are looked for one by one.
+constexpr int kMaxWalks = 4;
 // A scan may take this share of the time between scans: one part in so many.
 constexpr int64_t kScanShare = 20;
 constexpr int64_t kMinScanDelayNs = 200 * kNsPerUs;
@@ -26,6 +28,8 @@ WaitResult StopFinder::Found(WaitResult result) {
 void StopFinder::Remember(pid_t tid) {
   if (population_ == 1 && !recents_.empty() && recents_.back().tid == tid) return;
   const int64_t now = clock_.NowNs();
+  // However it was found: while this one is dealt with, the only SIGCHLD may name another and hide a third.
+  OweScanSoon(now);
   if (!recents_.empty() && recents_.back().tid == tid) {
     recents_.back().seen_ns = now;
     return;
@@ -80,19 +84,27 @@ WaitResult StopFinder::TakeRecent() {
   return {};
 }
 
-void StopFinder::Keep(WaitResult result) {
-  if (result.tid > 0) collected_.push_back(Found(result));
+void StopFinder::Sweep(const std::vector<pid_t>& tids) {
+  for (const pid_t tid : tids) {
+    const WaitResult result = ops_.Wait(tid);
+    if (result.tid > 0) collected_.push_back(Found(result));
+  }
 }
 
-// First those that are hot, each at the price of one look; what is left then for the long walk is little.
+// First those that are hot, each at the price of one look; what is left then for the long walks is little. If it is not,
+// one look at each of all tids costs less than a long walk for each stop.
 void StopFinder::Collect() {
-  const std::vector<Recent> recents = recents_;
-  for (const Recent& recent : recents) Keep(ops_.Wait(recent.tid));
-  for (;;) {
+  std::vector<pid_t> hot;
+  for (const Recent& recent : recents_) hot.push_back(recent.tid);
+  Sweep(hot);
+  for (int walks = 1;; ++walks) {
     const int64_t before = clock_.NowNs();
     const WaitResult result = ops_.Wait(-1);
-    Keep(result);
-    if (result.tid > 0) continue;
+    if (result.tid > 0) {
+      collected_.push_back(Found(result));
+      if (walks == kMaxWalks) Sweep(all_tids_());
+      continue;
+    }
     no_children_ = result.tid < 0;
     // Only a walk past all tracees tells what one costs.
     scan_cost_ns_ = clock_.NowNs() - before;

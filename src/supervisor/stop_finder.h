@@ -10,6 +10,8 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -22,7 +24,9 @@ class StopFinder {
   // An unnamed stop waits no longer than this and the duration of one scan.
   static constexpr int64_t kMaxScanDelayNs = 2 * kNsPerMs;
 
-  StopFinder(PtraceOps& ops, const Clock& clock) : ops_(ops), clock_(clock) {}
+  // `all_tids` gives the tids there are; it is asked when many stops went unnamed at once.
+  StopFinder(PtraceOps& ops, const Clock& clock, std::function<std::vector<pid_t>()> all_tids)
+      : ops_(ops), clock_(clock), all_tids_(std::move(all_tids)) {}
 
   // The stop of the tid that a SIGCHLD named, if it is still there to be taken. From now on a scan is owed.
   [[nodiscard]] WaitResult TakeNamed(pid_t tid);
@@ -52,10 +56,11 @@ class StopFinder {
   void Remember(pid_t tid);
   void OweScanSoon(int64_t now_ns);
   void Collect();
-  void Keep(WaitResult result);
+  void Sweep(const std::vector<pid_t>& tids);
 
   PtraceOps& ops_;
   const Clock& clock_;
+  std::function<std::vector<pid_t>()> all_tids_;
   std::vector<Recent> recents_;  // newest last
   size_t cursor_ = 0;
   std::deque<WaitResult> collected_;

@@ -23,6 +23,14 @@ class Crowd {
     for (pid_t tid = 1; tid <= count; ++tid) ops.tracees[tid].tgid = 1;
   }
 
+  StopFinder Finder() {
+    return {ops, clock, [this] {
+              std::vector<pid_t> tids;
+              for (const auto& [tid, tracee] : ops.tracees) tids.push_back(tid);
+              return tids;
+            }};
+  }
+
   void Stop(pid_t tid) {
     ops.tracees[tid].statuses.push_back(kSignalStop);
     stopped_at.emplace(tid, clock.now_ns);
@@ -57,7 +65,7 @@ class Crowd {
 
 TEST(StopFinder, TakesTheNamedStopWithoutLookingAtOthers) {
   Crowd crowd(1000);
-  StopFinder finder(crowd.ops, crowd.clock);
+  StopFinder finder = crowd.Finder();
   crowd.Stop(500);
   const int64_t before = crowd.clock.now_ns;
   EXPECT_EQ(crowd.Turn(finder), 500);
@@ -66,7 +74,7 @@ TEST(StopFinder, TakesTheNamedStopWithoutLookingAtOthers) {
 
 TEST(StopFinder, FindsAStopThatNoSigchldNamed) {
   Crowd crowd(1000);
-  StopFinder finder(crowd.ops, crowd.clock);
+  StopFinder finder = crowd.Finder();
   crowd.Stop(500);
   crowd.Stop(700);
   EXPECT_EQ(crowd.Turn(finder), 500);
@@ -77,7 +85,7 @@ TEST(StopFinder, FindsAStopThatNoSigchldNamed) {
 
 TEST(StopFinder, OwesNoScanWhenNothingHappens) {
   Crowd crowd(10);
-  StopFinder finder(crowd.ops, crowd.clock);
+  StopFinder finder = crowd.Finder();
   EXPECT_EQ(finder.scan_due_ns(), kNever);
   crowd.Stop(3);
   EXPECT_EQ(crowd.Turn(finder), 3);
@@ -91,7 +99,7 @@ TEST(StopFinder, LosesNoStopAndIsNotLaterThanFiveMilliseconds) {
   constexpr int kHot = 64;
   constexpr int kEvents = 20000;
   Crowd crowd(4000);
-  StopFinder finder(crowd.ops, crowd.clock);
+  StopFinder finder = crowd.Finder();
   std::mt19937 random(7);
   int sent = 0;
   int found = 0;
@@ -114,7 +122,7 @@ TEST(StopFinder, LosesNoStopAndIsNotLaterThanFiveMilliseconds) {
 TEST(StopFinder, CostsOneHotThreadTheSameAmongFewAndMany) {
   const auto cost = [](int tracees) {
     Crowd crowd(tracees);
-    StopFinder finder(crowd.ops, crowd.clock);
+    StopFinder finder = crowd.Finder();
     const int64_t before = crowd.clock.now_ns;
     constexpr int kEvents = 5000;
     for (int i = 0; i < kEvents; ++i) {
@@ -131,7 +139,7 @@ TEST(StopFinder, CostsOneHotThreadTheSameAmongFewAndMany) {
 TEST(StopFinder, KnowsWhenThereAreNoChildren) {
   FakeClock clock;
   FakePtraceOps ops;
-  StopFinder finder(ops, clock);
+  StopFinder finder(ops, clock, [] { return std::vector<pid_t>(); });
   finder.OweScan();
   EXPECT_EQ(finder.TakeOwed(false).tid, 0);
   EXPECT_TRUE(finder.no_children());

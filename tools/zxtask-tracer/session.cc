@@ -25,7 +25,7 @@ Session::Session(SessionOptions options, Wakeups& wakeups)
       notices_({options_.launch.stderr_dev, options_.launch.stderr_ino}, options_.launch.root_pid),
       router_(timers_, clock_),
       tracer_(ops_, router_, notices_, timers_, clock_, MakeTracerOptions(options_.launch)),
-      finder_(ops_, clock_),
+      finder_(ops_, clock_, [this] { return tracer_.tree().ThreadIds(); }),
       loop_(wakeups, finder_, timers_, clock_, spin_) {
   router_.Attach(tracer_);
   BindHandlers();

@@ -52,6 +52,7 @@ enum class TimeoutKind : uint8_t {
   kNone,             // blocks without limit
   kMilliseconds,     // a register in ms, negative for no limit
   kTimespec,         // a register points to {i64 s, i64 ns}; null for no limit
+  kTimespec32,       // a register points to {i32 s, i32 ns}; null for no limit
   kUringTimespec,    // io_uring_enter: the timespec stands in the extended argument, if there is one
   kSocketReceive,    // SO_RCVTIMEO of the descriptor in the first argument
   kSocketSend,       // SO_SNDTIMEO of the same
@@ -61,7 +62,8 @@ enum class TimeoutKind : uint8_t {
 struct RestartableCall {
   TimeoutKind timeout = TimeoutKind::kNone;
   uint64_t timeout_argument = 0;  // the argument register of kMilliseconds, kTimespec, kUringTimespec
-  uint64_t fd = 0;                // the first argument, for the socket kinds
+  uint64_t fd = 0;                // for the socket kinds
+  bool fd_in_memory = false;      // `fd` is the address of the descriptor, an i32
   int64_t timeout_result = 0;     // what the call itself returns when its time is up
 };
 

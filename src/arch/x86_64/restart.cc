@@ -54,24 +54,49 @@ constexpr std::array<Entry, 22> kList64 = {{
     {__NR_io_uring_enter, TimeoutKind::kUringTimespec, 4, -ETIME},
 }};
 
-// The same for the 32-bit entry; its numbers are part of the i386 interface. Calls with a 32-bit timespec keep their
-// time in another layout and restart in full.
-constexpr std::array<Entry, 15> kList32 = {{
-    {3, TimeoutKind::kSocketReceive, 0, -EAGAIN},    // read
-    {4, TimeoutKind::kSocketSend, 0, -EAGAIN},       // write
-    {145, TimeoutKind::kSocketReceive, 0, -EAGAIN},  // readv
-    {146, TimeoutKind::kSocketSend, 0, -EAGAIN},     // writev
-    {256, TimeoutKind::kMilliseconds, 3, 0},         // epoll_wait
-    {319, TimeoutKind::kMilliseconds, 3, 0},         // epoll_pwait
-    {441, TimeoutKind::kTimespec, 3, 0},             // epoll_pwait2
-    {177, TimeoutKind::kNone, 0, 0},                 // rt_sigtimedwait
-    {421, TimeoutKind::kTimespec, 2, -EAGAIN},       // rt_sigtimedwait_time64
+// The same for the 32-bit entry; its numbers are part of the i386 interface.
+constexpr std::array<Entry, 22> kList32 = {{
+    {3, TimeoutKind::kSocketReceive, 0, -EAGAIN},      // read
+    {4, TimeoutKind::kSocketSend, 0, -EAGAIN},         // write
+    {145, TimeoutKind::kSocketReceive, 0, -EAGAIN},    // readv
+    {146, TimeoutKind::kSocketSend, 0, -EAGAIN},       // writev
+    {177, TimeoutKind::kTimespec32, 2, -EAGAIN},       // rt_sigtimedwait
+    {247, TimeoutKind::kTimespec32, 4, 0},             // io_getevents
+    {256, TimeoutKind::kMilliseconds, 3, 0},           // epoll_wait
+    {319, TimeoutKind::kMilliseconds, 3, 0},           // epoll_pwait
+    {337, TimeoutKind::kSocketReceive, 0, -EAGAIN},    // recvmmsg
+    {345, TimeoutKind::kSocketSend, 0, -EAGAIN},       // sendmmsg
     {362, TimeoutKind::kSocketSend, 0, -EINPROGRESS},  // connect
-    {364, TimeoutKind::kSocketReceive, 0, -EAGAIN},  // accept4
-    {371, TimeoutKind::kSocketReceive, 0, -EAGAIN},  // recvfrom
-    {372, TimeoutKind::kSocketReceive, 0, -EAGAIN},  // recvmsg
-    {369, TimeoutKind::kSocketSend, 0, -EAGAIN},     // sendto
-    {370, TimeoutKind::kSocketSend, 0, -EAGAIN},     // sendmsg
+    {364, TimeoutKind::kSocketReceive, 0, -EAGAIN},    // accept4
+    {369, TimeoutKind::kSocketSend, 0, -EAGAIN},       // sendto
+    {370, TimeoutKind::kSocketSend, 0, -EAGAIN},       // sendmsg
+    {371, TimeoutKind::kSocketReceive, 0, -EAGAIN},    // recvfrom
+    {372, TimeoutKind::kSocketReceive, 0, -EAGAIN},    // recvmsg
+    {385, TimeoutKind::kTimespec32, 4, 0},             // io_pgetevents
+    {416, TimeoutKind::kTimespec, 4, 0},               // io_pgetevents_time64
+    {420, TimeoutKind::kTimespec, 3, -EAGAIN},         // semtimedop_time64
+    {421, TimeoutKind::kTimespec, 2, -EAGAIN},         // rt_sigtimedwait_time64
+    {426, TimeoutKind::kUringTimespec, 4, -ETIME},     // io_uring_enter
+    {441, TimeoutKind::kTimespec, 3, 0},               // epoll_pwait2
+}};
+
+// socketcall and ipc bundle calls: argument 0 says which. socketcall's arguments stand in memory, the descriptor first.
+constexpr uint32_t kSocketcall = 102;
+constexpr uint32_t kIpc = 117;
+constexpr std::array<Entry, 9> kSocketcalls = {{
+    {3, TimeoutKind::kSocketSend, 1, -EINPROGRESS},  // connect
+    {5, TimeoutKind::kSocketReceive, 1, -EAGAIN},    // accept
+    {9, TimeoutKind::kSocketSend, 1, -EAGAIN},       // send
+    {10, TimeoutKind::kSocketReceive, 1, -EAGAIN},   // recv
+    {11, TimeoutKind::kSocketSend, 1, -EAGAIN},      // sendto
+    {12, TimeoutKind::kSocketReceive, 1, -EAGAIN},   // recvfrom
+    {16, TimeoutKind::kSocketSend, 1, -EAGAIN},      // sendmsg
+    {17, TimeoutKind::kSocketReceive, 1, -EAGAIN},   // recvmsg
+    {18, TimeoutKind::kSocketReceive, 1, -EAGAIN},   // accept4
+}};
+constexpr std::array<Entry, 2> kIpcCalls = {{
+    {1, TimeoutKind::kNone, 0, 0},                // semop
+    {4, TimeoutKind::kTimespec32, 5, -EAGAIN},    // semtimedop
 }};
 
 std::array<uint64_t, 6> Arguments(const Registers& r, bool compat) {
@@ -88,6 +113,14 @@ const Entry* Find(const std::array<Entry, N>& list, uint64_t number) {
   return found == list.end() ? nullptr : found;
 }
 
+const Entry* FindEntry(uint64_t number, const std::array<uint64_t, 6>& arguments, bool compat) {
+  if (!compat) return Find(kList64, number);
+  // The high half of ipc's selector is a version.
+  if (number == kSocketcall) return Find(kSocketcalls, arguments[0]);
+  if (number == kIpc) return Find(kIpcCalls, arguments[0] & 0xffffU);
+  return Find(kList32, number);
+}
+
 }  // namespace
 
 int64_t SystemCallNumber(const Registers& registers) { return static_cast<int64_t>(registers.orig_rax); }
@@ -98,12 +131,14 @@ bool EndedWithEintr(const Registers& registers) {
 
 std::optional<RestartableCall> FindRestartableCall(const Registers& registers, bool compat) {
   if (!EndedWithEintr(registers)) return std::nullopt;
-  const Entry* entry = compat ? Find(kList32, registers.orig_rax) : Find(kList64, registers.orig_rax);
-  if (entry == nullptr) return std::nullopt;
   const auto arguments = Arguments(registers, compat);
+  const Entry* entry = FindEntry(registers.orig_rax, arguments, compat);
+  if (entry == nullptr) return std::nullopt;
+  const bool bundled = compat && registers.orig_rax == kSocketcall;
   RestartableCall call{.timeout = entry->timeout,
                        .timeout_argument = arguments[entry->argument],
-                       .fd = arguments[0],
+                       .fd = arguments[bundled ? 1 : 0],
+                       .fd_in_memory = bundled,
                        .timeout_result = entry->timeout_result};
   if (call.timeout == TimeoutKind::kUringTimespec && !HasRelativeUringTimeout(arguments[3])) {
     call.timeout = TimeoutKind::kNone;
