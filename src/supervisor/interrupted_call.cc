@@ -1,4 +1,6 @@
 // The tracer at a stop that broke a system call off: no EINTR reaches a program because it is supervised.
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
 
 #include "supervisor/tracer.h"
@@ -58,7 +60,7 @@ void Tracer::RestartCall(Thread& thread, arch::Registers& registers, const arch:
   ++stats_.restarted_calls;
   const bool same_call = thread.watch != nullptr && thread.watch->interrupted();
   if (same_call && thread.watch->Expired(clock_.NowNs())) {
-    arch::SetResult(registers, call.timeout_result);
+    arch::SetResult(registers, TimeoutResult(thread, call));
     (void)ops_.SetRegisters(thread.tid, registers);
     return DropWatch(thread);
   }
@@ -80,10 +82,16 @@ int64_t Tracer::ReadTimespecNs(const Thread& thread, uint64_t address) {
   return int64_t{value[0]} * kNsPerSec + value[1];
 }
 
-int64_t Tracer::SocketTimeoutNs(const Thread& thread, const arch::RestartableCall& call) {
+int Tracer::SocketOf(const Thread& thread, const arch::RestartableCall& call) {
   auto fd = static_cast<int32_t>(call.fd);
-  if (call.fd_in_memory && ops_.ReadMemory(thread.tid, call.fd, &fd, sizeof(fd)) != sizeof(fd)) return 0;
-  return ops_.SocketTimeoutNs(thread.process->pid, fd, call.timeout == arch::TimeoutKind::kSocketReceive);
+  if (call.fd_in_memory && ops_.ReadMemory(thread.tid, call.fd, &fd, sizeof(fd)) != sizeof(fd)) return -1;
+  return fd;
+}
+
+int64_t Tracer::TimeoutResult(const Thread& thread, const arch::RestartableCall& call) {
+  if (call.timeout != arch::TimeoutKind::kSocketConnect) return call.timeout_result;
+  // A local connection that can't be made in time was never begun; others go on by themselves.
+  return ops_.IsLocalSocket(thread.process->pid, SocketOf(thread, call)) ? -EAGAIN : call.timeout_result;
 }
 
 int64_t Tracer::TimeoutNs(const Thread& thread, const arch::RestartableCall& call) {
@@ -104,8 +112,10 @@ int64_t Tracer::TimeoutNs(const Thread& thread, const arch::RestartableCall& cal
       return ReadTimespecNs<int64_t>(thread, argument[2]);
     }
     case arch::TimeoutKind::kSocketReceive:
+      return ops_.SocketTimeoutNs(thread.process->pid, SocketOf(thread, call), true);
     case arch::TimeoutKind::kSocketSend:
-      return SocketTimeoutNs(thread, call);
+    case arch::TimeoutKind::kSocketConnect:
+      return ops_.SocketTimeoutNs(thread.process->pid, SocketOf(thread, call), false);
   }
   return 0;
 }

@@ -38,6 +38,16 @@ uint64_t ParseHex(std::optional<std::string_view> text) {
 std::string StatusPath(pid_t tid) { return fmt::format("/proc/{}/status", tid); }
 constexpr size_t kStatusBytes = 16384;
 
+// An option of a socket of another process.
+template <typename T>
+bool GetSocketOption(pid_t tgid, int fd, int option, T& value) {
+  const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, tgid, 0)));
+  if (!process.valid()) return false;
+  const UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), fd, 0)));
+  socklen_t size = sizeof(value);
+  return copy.valid() && getsockopt(copy.get(), SOL_SOCKET, option, &value, &size) == 0;
+}
+
 }  // namespace
 
 bool OpResult::gone() const { return error_ == ESRCH; }
@@ -117,14 +127,14 @@ size_t LinuxPtraceOps::ReadMemory(pid_t tid, uint64_t address, void* out, size_t
 }
 
 int64_t LinuxPtraceOps::SocketTimeoutNs(pid_t tgid, int fd, bool receive) {
-  const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, tgid, 0)));
-  if (!process.valid()) return 0;
-  const UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), fd, 0)));
-  if (!copy.valid()) return 0;
   timeval timeout{};
-  socklen_t size = sizeof(timeout);
-  if (getsockopt(copy.get(), SOL_SOCKET, receive ? SO_RCVTIMEO : SO_SNDTIMEO, &timeout, &size) != 0) return 0;
+  if (!GetSocketOption(tgid, fd, receive ? SO_RCVTIMEO : SO_SNDTIMEO, timeout)) return 0;
   return timeout.tv_sec * kNsPerSec + timeout.tv_usec * kNsPerUs;
+}
+
+bool LinuxPtraceOps::IsLocalSocket(pid_t tgid, int fd) {
+  int domain = 0;
+  return GetSocketOption(tgid, fd, SO_DOMAIN, domain) && domain == AF_UNIX;
 }
 
 bool LinuxPtraceOps::LostPrivileges(pid_t tgid) {

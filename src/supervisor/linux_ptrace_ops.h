@@ -26,6 +26,7 @@ class LinuxPtraceOps final : public PtraceOps {
   int ReadSeccompMode(pid_t tid) override;
   size_t ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) override;
   int64_t SocketTimeoutNs(pid_t tgid, int fd, bool receive) override;
+  bool IsLocalSocket(pid_t tgid, int fd) override;
   bool LostPrivileges(pid_t tgid) override;
   void Kill(pid_t tgid) override;
 };

@@ -74,6 +74,8 @@ class PtraceOps {
   virtual size_t ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) = 0;
   // SO_RCVTIMEO or SO_SNDTIMEO of a descriptor of the tracee in ns, 0 when it has none or is no socket.
   virtual int64_t SocketTimeoutNs(pid_t tgid, int fd, bool receive) = 0;
+  // True when a descriptor of the tracee is a socket of this machine (AF_UNIX).
+  virtual bool IsLocalSocket(pid_t tgid, int fd) = 0;
   // True when the program the process has just executed asks for other credentials than it got (a setuid file whose
   // privileges were withheld).
   virtual bool LostPrivileges(pid_t tgid) = 0;

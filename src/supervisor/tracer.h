@@ -104,7 +104,8 @@ class Tracer {
   void RestartCall(Thread& thread, arch::Registers& registers, const arch::RestartableCall& call);
   template <typename T>
   int64_t ReadTimespecNs(const Thread& thread, uint64_t address);
-  int64_t SocketTimeoutNs(const Thread& thread, const arch::RestartableCall& call);
+  int SocketOf(const Thread& thread, const arch::RestartableCall& call);
+  int64_t TimeoutResult(const Thread& thread, const arch::RestartableCall& call);
   int64_t TimeoutNs(const Thread& thread, const arch::RestartableCall& call);
   void ArmCallTimer(Thread& thread);
   void DropWatch(Thread& thread);

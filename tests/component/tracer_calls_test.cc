@@ -153,6 +153,25 @@ TEST_F(InterruptedCallTest, SocketAndTimespecTimeoutsAreFound) {
   EXPECT_EQ(result(), arch::kRestartNoHand);
 }
 
+// What connect() itself returns when its time is up.
+class InterruptedConnectTest : public InterruptedCallTest, public testing::WithParamInterface<bool> {};
+
+TEST_P(InterruptedConnectTest, EndsAsItsFamilyDoes) {
+  ops.tracees[kRoot].socket_timeout_ns = 100 * kNsPerMs;
+  ops.tracees[kRoot].local_sockets = GetParam();
+  EnterCall(SYS_connect, -EINTR);
+  Wait(kRoot, SignalStop(SIGCHLD));
+  EnterCall(SYS_connect, -ENOSYS);
+  Wait(kRoot, kSyscallStop);
+  clock.now_ns += 200 * kNsPerMs;
+  EnterCall(SYS_connect, -EINTR);
+  Wait(kRoot, kSyscallStop);
+  Wait(kRoot, EventStop(PTRACE_EVENT_STOP));
+  EXPECT_EQ(result(), GetParam() ? -EAGAIN : -EINPROGRESS);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, InterruptedConnectTest, testing::Bool());
+
 TEST_F(InterruptedCallTest, ADeadThreadsTimerIsGone) {
   BreakEpoll(10);
   EnterAgain();

@@ -145,6 +145,8 @@ int64_t FakePtraceOps::SocketTimeoutNs(pid_t tgid, int /*fd*/, bool /*receive*/)
   return tracees[tgid].socket_timeout_ns;
 }
 
+bool FakePtraceOps::IsLocalSocket(pid_t tgid, int /*fd*/) { return tracees[tgid].local_sockets; }
+
 bool FakePtraceOps::LostPrivileges(pid_t /*tgid*/) { return lost_privileges; }
 void FakePtraceOps::Kill(pid_t tgid) { calls.push_back(fmt::format("kill {}", tgid)); }
 

@@ -30,6 +30,7 @@ struct FakeTracee {
   std::string stat_line;
   int seccomp = 0;
   int64_t socket_timeout_ns = 0;
+  bool local_sockets = false;
   std::map<uint64_t, std::vector<uint8_t>> memory;
 };
 
@@ -66,6 +67,7 @@ class FakePtraceOps final : public PtraceOps {
   int ReadSeccompMode(pid_t tid) override;
   size_t ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) override;
   int64_t SocketTimeoutNs(pid_t tgid, int fd, bool receive) override;
+  bool IsLocalSocket(pid_t tgid, int fd) override;
   bool LostPrivileges(pid_t tgid) override;
   void Kill(pid_t tgid) override;
 

@@ -56,6 +56,7 @@ enum class TimeoutKind : uint8_t {
   kUringTimespec,    // io_uring_enter: the timespec stands in the extended argument, if there is one
   kSocketReceive,    // SO_RCVTIMEO of the descriptor in the first argument
   kSocketSend,       // SO_SNDTIMEO of the same
+  kSocketConnect,    // the same; what the call returns when its time is up depends on the socket's family
 };
 
 // A call that is safe to run again after -EINTR: it has no effect before it returns that.

@@ -40,7 +40,7 @@ constexpr std::array<Entry, 22> kList64 = {{
     {__NR_writev, TimeoutKind::kSocketSend, 0, -EAGAIN},
     {__NR_sendto, TimeoutKind::kSocketSend, 0, -EAGAIN},
     {__NR_sendmsg, TimeoutKind::kSocketSend, 0, -EAGAIN},
-    {__NR_connect, TimeoutKind::kSocketSend, 0, -EINPROGRESS},
+    {__NR_connect, TimeoutKind::kSocketConnect, 0, -EINPROGRESS},
     {__NR_recvmmsg, TimeoutKind::kSocketReceive, 0, -EAGAIN},
     {__NR_sendmmsg, TimeoutKind::kSocketSend, 0, -EAGAIN},
     {__NR_epoll_wait, TimeoutKind::kMilliseconds, 3, 0},
@@ -66,7 +66,7 @@ constexpr std::array<Entry, 22> kList32 = {{
     {319, TimeoutKind::kMilliseconds, 3, 0},           // epoll_pwait
     {337, TimeoutKind::kSocketReceive, 0, -EAGAIN},    // recvmmsg
     {345, TimeoutKind::kSocketSend, 0, -EAGAIN},       // sendmmsg
-    {362, TimeoutKind::kSocketSend, 0, -EINPROGRESS},  // connect
+    {362, TimeoutKind::kSocketConnect, 0, -EINPROGRESS},  // connect
     {364, TimeoutKind::kSocketReceive, 0, -EAGAIN},    // accept4
     {369, TimeoutKind::kSocketSend, 0, -EAGAIN},       // sendto
     {370, TimeoutKind::kSocketSend, 0, -EAGAIN},       // sendmsg
@@ -84,7 +84,7 @@ constexpr std::array<Entry, 22> kList32 = {{
 constexpr uint32_t kSocketcall = 102;
 constexpr uint32_t kIpc = 117;
 constexpr std::array<Entry, 9> kSocketcalls = {{
-    {3, TimeoutKind::kSocketSend, 1, -EINPROGRESS},  // connect
+    {3, TimeoutKind::kSocketConnect, 1, -EINPROGRESS},  // connect
     {5, TimeoutKind::kSocketReceive, 1, -EAGAIN},    // accept
     {9, TimeoutKind::kSocketSend, 1, -EAGAIN},       // send
     {10, TimeoutKind::kSocketReceive, 1, -EAGAIN},   // recv
