@@ -40,7 +40,7 @@ void StopFinder::Remember(pid_t tid) {
 }
 
 void StopFinder::OweScanSoon(int64_t now_ns) {
-  if (scan_due_ns_ != kNever || population_ == 1) return;
+  if (scan_due_ns_ != kNever) return;
   scan_due_ns_ = now_ns + std::clamp(kScanShare * scan_cost_ns_, kMinScanDelayNs, kMaxScanDelayNs);
 }
 
@@ -52,9 +52,10 @@ void StopFinder::SetPopulation(size_t children) {
 }
 
 WaitResult StopFinder::TakeNamed(pid_t tid) {
-  if (scan_due_ns_ == kNever && population_ != 1) OweScanSoon(clock_.NowNs());
-  if (tid <= 0) return {};
-  const WaitResult result = ops_.Wait(tid);
+  const WaitResult result = tid > 0 ? ops_.Wait(tid) : WaitResult{};
+  // Only a stop that is really there shows that its SIGCHLD hid nobody's: one that was dealt with before, or a task that
+  // is gone, may have kept the stop of the only one left from being named.
+  if (result.tid <= 0 || population_ != 1) OweScanSoon(clock_.NowNs());
   return result.tid > 0 ? Found(result) : WaitResult{};
 }
 

@@ -136,6 +136,20 @@ TEST(StopFinder, CostsOneHotThreadTheSameAmongFewAndMany) {
   EXPECT_LE(static_cast<double>(cost(4000)), 1.5 * static_cast<double>(cost(1)));
 }
 
+TEST(StopFinder, TheOnlyOneLeftIsNotHiddenByAStaleName) {
+  Crowd crowd(2);
+  StopFinder finder = crowd.Finder();
+  finder.SetPopulation(1);
+  finder.OweScan();
+  EXPECT_EQ(crowd.Turn(finder), 0);  // pays what is owed
+  crowd.pending = 1;                 // of a task that was dealt with already
+  crowd.stopped_at.emplace(2, crowd.clock.now_ns);
+  crowd.ops.tracees[2].statuses.push_back(kSignalStop);
+  pid_t found = 0;
+  for (int turn = 0; turn < 1000 && found == 0; ++turn) found = crowd.Turn(finder);
+  EXPECT_EQ(found, 2);
+}
+
 TEST(StopFinder, KnowsWhenThereAreNoChildren) {
   FakeClock clock;
   FakePtraceOps ops;

@@ -80,16 +80,20 @@ void Session::OnWait(const WaitResult& result) {
     return;
   }
   tracer_.OnWait(result);
+  ArmTimeout();
+}
+
+bool Session::Done() {
   const size_t reporters = reporter_ != nullptr ? reporter_->running() : 0;
   finder_.SetPopulation(tracer_.tree().thread_count() + reporters);
-  ArmTimeout();
+  return tracer_.idle() && (reporter_ == nullptr || !reporter_->busy());
 }
 
 void Session::Run() {
   loop_.Run({.on_wait = [this](const WaitResult& result) { OnWait(result); },
              .on_command = [] {},
              .on_terminate = [this] { tracer_.DetachAll(); },
-             .done = [this] { return tracer_.idle() && (reporter_ == nullptr || !reporter_->busy()); }});
+             .done = [this] { return Done(); }});
 }
 
 }  // namespace zxctl

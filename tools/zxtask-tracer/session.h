@@ -41,6 +41,8 @@ class Session {
   void ArmTimeout();
   void OnTimeout();
   void OnWait(const WaitResult& result);
+  // True when nobody is left; asked at each turn of the loop.
+  bool Done();
 
   SessionOptions options_;
   Clock clock_;
