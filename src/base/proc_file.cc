@@ -1,11 +1,10 @@
 #include "base/proc_file.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <charconv>
-
-#include <fmt/format.h>
 
 #include "base/unique_fd.h"
 

@@ -1,12 +1,12 @@
 // Error values: what went wrong, where, on which thread, and a sentence for people.
 #pragma once
 
+#include <zircon/errors.h>
+
 #include <cstdint>
 #include <string>
 #include <tl/expected.hpp>
 #include <utility>
-
-#include <zircon/errors.h>
 
 namespace zxctl {
 

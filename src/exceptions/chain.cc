@@ -48,8 +48,10 @@ void Bindings::ForgetHandler(const ExceptionHandler* handler) {
 
 ChainWalk::ChainWalk(const Thread& thread, Chance chance) : chance_(chance) {
   const Process& process = *thread.process;
-  places_ = {{ChainLevel::kDebugger, process.koid}, {ChainLevel::kThread, thread.koid}, {ChainLevel::kProcess, process.koid}};
-  for (const Job* job = process.job; job != nullptr; job = job->parent) places_.push_back({ChainLevel::kJob, job->koid});
+  places_ = {
+      {ChainLevel::kDebugger, process.koid}, {ChainLevel::kThread, thread.koid}, {ChainLevel::kProcess, process.koid}};
+  for (const Job* job = process.job; job != nullptr; job = job->parent)
+    places_.push_back({ChainLevel::kJob, job->koid});
 }
 
 bool ChainWalk::Asks(ChainLevel level, const Binding& binding) const {

@@ -50,9 +50,9 @@ class Bindings {
 
 // Which bindings a walk asks.
 enum class Chance : uint8_t {
-  kFirst,   // the program's own handler comes next: the debugger and those who asked to go first
-  kSecond,  // the program would die of it: everybody who was not asked at the first chance
-  kBoth,    // nothing of the program's runs: everybody
+  kFirst,      // the program's own handler comes next: the debugger and those who asked to go first
+  kSecond,     // the program would die of it: everybody who was not asked at the first chance
+  kBoth,       // nothing of the program's runs: everybody
   kUndecided,  // only the debugger, until it is known what the program does with the signal
 };
 

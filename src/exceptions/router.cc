@@ -26,8 +26,8 @@ bool MayRepeat(const FirstFault& first, const SignalRecord& signal) {
 bool RepeatsFirstFault(const FirstFault& first, const arch::Registers& now, const SignalRecord& signal, pid_t pid) {
   const bool not_pushed = signal.signo == SIGSEGV && signal.code == SI_KERNEL && signal.address == 0 &&
                           arch::Pc(now) == arch::Pc(first.registers) && arch::Sp(now) == arch::Sp(first.registers);
-  const bool raised_again = signal.signo == first.signal.signo && (signal.code == SI_TKILL || signal.code == SI_USER) &&
-                            signal.pid == pid;
+  const bool raised_again =
+      signal.signo == first.signal.signo && (signal.code == SI_TKILL || signal.code == SI_USER) && signal.pid == pid;
   return not_pushed || raised_again;
 }
 
@@ -67,8 +67,7 @@ void ExceptionRouter::AddFirstFault(const Thread& thread, ExceptionPacket& packe
 zxctl::Answer ExceptionRouter::Raise(const FaultStop& fault) {
   const Chance chance = ChanceFor(fault);
   const pid_t tid = fault.thread->tid;
-  active_.insert_or_assign(
-      tid, Active{.walk = ChainWalk(*fault.thread, chance), .packet = MakePacket(fault, chance)});
+  active_.insert_or_assign(tid, Active{.walk = ChainWalk(*fault.thread, chance), .packet = MakePacket(fault, chance)});
   return Walk(tid);
 }
 

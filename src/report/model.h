@@ -79,8 +79,8 @@ struct Module {
 
 struct SourceExcerpt {
   std::string file;
-  uint32_t line = 0;                                       // the line of the fault
-  std::vector<std::pair<uint32_t, std::string>> lines;     // number and text
+  uint32_t line = 0;                                    // the line of the fault
+  std::vector<std::pair<uint32_t, std::string>> lines;  // number and text
 };
 
 struct MemoryExcerpt {
@@ -96,7 +96,7 @@ struct ProcessInfo {
   std::vector<std::string> command_line;
   std::string working_directory;
   double uptime_seconds = 0;
-  uint64_t memory_bytes = 0;   // resident
+  uint64_t memory_bytes = 0;  // resident
   uint32_t thread_count = 0;
   std::map<std::string, std::string> limits;  // name as in /proc/PID/limits → "soft hard units"
   int32_t uid = 0;
@@ -107,14 +107,14 @@ struct ExceptionInfo {
   ExceptionType type = ExceptionType::kGeneral;
   SignalRecord signal;
   SignalRecord first;
-  std::string signal_name;       // "SIGSEGV"
-  std::string code_name;         // "SEGV_MAPERR"
-  std::string code_text;         // "address not mapped to object"
+  std::string signal_name;  // "SIGSEGV"
+  std::string code_name;    // "SEGV_MAPERR"
+  std::string code_text;    // "address not mapped to object"
   std::optional<uint64_t> address;
-  std::string address_meaning;   // "null plus 0x10", "guard page of thread 3's stack: stack overflow"
+  std::string address_meaning;  // "null plus 0x10", "guard page of thread 3's stack: stack overflow"
   Access access = Access::kUnknown;
-  std::string explanation;       // why, in one or two sentences
-  std::string consequence;       // "the process dies of SIGSEGV (core dump if the limits allow)"
+  std::string explanation;  // why, in one or two sentences
+  std::string consequence;  // "the process dies of SIGSEGV (core dump if the limits allow)"
 };
 
 // What the report could not say and why; each a sentence.
@@ -124,21 +124,21 @@ struct Notes {
 };
 
 struct Report {
-  std::string time;  // RFC 3339, UTC
+  std::string time;     // RFC 3339, UTC
   std::string machine;  // "x86_64"
   ProcessInfo process;
   ExceptionInfo exception;
-  ThreadInfo thread;               // the faulting thread
-  std::vector<ThreadInfo> threads; // all the others
+  ThreadInfo thread;                // the faulting thread
+  std::vector<ThreadInfo> threads;  // all the others
   std::vector<Instruction> disassembly;
-  std::vector<Module> modules;     // those that hold a frame
+  std::vector<Module> modules;  // those that hold a frame
   std::optional<SourceExcerpt> source;
   std::optional<MemoryExcerpt> memory_at_fault;
-  std::optional<MemoryExcerpt> stack;                     // only with --with-memory
-  std::map<std::string, std::string> environment;        // only with --with-memory
-  std::string core_file;           // where the core was written; empty if none
+  std::optional<MemoryExcerpt> stack;              // only with --with-memory
+  std::map<std::string, std::string> environment;  // only with --with-memory
+  std::string core_file;                           // where the core was written; empty if none
   Notes notes;
-  double elapsed_ms = 0;           // the time spent on the report
+  double elapsed_ms = 0;  // the time spent on the report
 };
 
 }  // namespace zxctl::report

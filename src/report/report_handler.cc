@@ -1,6 +1,7 @@
 #include "report/report_handler.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,8 +9,6 @@
 #include <algorithm>
 #include <csignal>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "report/standard_error.h"
 
@@ -175,7 +174,8 @@ Result<ring::Channel> ReportHandler::FillChannel(const Job& job) {
   ring::CrashRecord crash = job.crash;
   crash.thread_count = threads.size();
   bool sent = channel->Send(static_cast<uint32_t>(ring::MessageType::kCrash), crash);
-  for (const auto& thread : threads) sent = sent && channel->Send(static_cast<uint32_t>(ring::MessageType::kThread), thread);
+  for (const auto& thread : threads)
+    sent = sent && channel->Send(static_cast<uint32_t>(ring::MessageType::kThread), thread);
   sent = sent && channel->SendBytes(static_cast<uint32_t>(ring::MessageType::kEndOfCrash), {});
   if (!sent) return Fail(Status{.zx = ZX_ERR_INTERNAL, .what = "the reporter's ring is too small"});
   return channel;
@@ -185,7 +185,8 @@ Result<pid_t> ReportHandler::Spawn(Job& job) {
   auto channel = FillChannel(job);
   if (!channel) return Fail(channel.error());
   const UniqueFd ring(fcntl(channel->fd(), F_DUPFD_CLOEXEC, kFirstOwnFd));
-  const UniqueFd memory = job.crash.reason == ring::CrashReason::kGone ? UniqueFd() : OpenMemory(job.crash.pid, job.crash.tid);
+  const UniqueFd memory =
+      job.crash.reason == ring::CrashReason::kGone ? UniqueFd() : OpenMemory(job.crash.pid, job.crash.tid);
   SpawnPlan plan;
   plan.Give(job.stderr_fd.get(), STDERR_FILENO);
   plan.Give(ring.get(), kRingFd);
@@ -214,8 +215,8 @@ void ReportHandler::Start(JobId id) {
 }
 
 bool ReportHandler::OnChildExit(pid_t pid, int status) {
-  const auto found = std::find_if(jobs_.begin(), jobs_.end(),
-                                  [pid](const auto& entry) { return entry.second.reporter == pid; });
+  const auto found =
+      std::find_if(jobs_.begin(), jobs_.end(), [pid](const auto& entry) { return entry.second.reporter == pid; });
   if (found == jobs_.end()) return false;
   if (!WIFEXITED(status) && !WIFSIGNALED(status)) return true;
   --running_;
@@ -238,10 +239,11 @@ bool ReportHandler::OnChildExit(pid_t pid, int status) {
 
 void ReportHandler::SayFailed(const Job& job, std::string_view why) {
   const SignalRecord& signal = job.crash.first.signo != 0 ? job.crash.first : job.crash.signal;
-  SayWithoutWaiting(job.stderr_fd.get(),
-                    fmt::format("zxctl: process {} thread {}: {} (signal {}, code {}, address {:#x}); no full report: {}\n",
-                                job.crash.pid, job.crash.tid, ExceptionTypeName(job.crash.type), signal.signo, signal.code,
-                                signal.address, why));
+  SayWithoutWaiting(
+      job.stderr_fd.get(),
+      fmt::format("zxctl: process {} thread {}: {} (signal {}, code {}, address {:#x}); no full report: {}\n",
+                  job.crash.pid, job.crash.tid, ExceptionTypeName(job.crash.type), signal.signo, signal.code,
+                  signal.address, why));
 }
 
 void ReportHandler::Expire(JobId id) {

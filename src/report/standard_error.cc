@@ -1,14 +1,13 @@
 #include "report/standard_error.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <climits>
-
-#include <fmt/format.h>
 
 namespace zxctl::report {
 namespace {
@@ -25,7 +24,7 @@ UniqueFd Duplicate(pid_t pid) {
 }
 
 bool Is(const UniqueFd& fd, FileIdentity wanted) {
-  struct stat info{};
+  struct stat info {};
   return fd.valid() && fstat(fd.get(), &info) == 0 && info.st_dev == wanted.dev && info.st_ino == wanted.ino;
 }
 

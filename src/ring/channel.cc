@@ -84,7 +84,7 @@ Result<Channel> Channel::Attach(UniqueFd fd) {
   const auto corrupt = [] {
     return Fail(Status{.zx = ZX_ERR_IO_DATA_INTEGRITY, .what = "the descriptor is not a ring of this version"});
   };
-  struct stat info{};
+  struct stat info {};
   if (fstat(fd.get(), &info) != 0) return FailErrno("cannot look at a ring's memory");
   const int seals = fcntl(fd.get(), F_GET_SEALS);
   if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) return corrupt();

@@ -11,9 +11,9 @@ namespace zxctl::ring {
 
 enum class MessageType : uint32_t {
   // front end → tracer, then tracer → front end
-  kLaunch = 1,       // LaunchRequest
-  kLaunched = 2,     // LaunchReply
-  kHello = 3,        // HelloRecord: the tracer's first message
+  kLaunch = 1,    // LaunchRequest
+  kLaunched = 2,  // LaunchReply
+  kHello = 3,     // HelloRecord: the tracer's first message
   // tracer → crash reporter, then crash reporter → tracer
   kCrash = 16,       // CrashRecord: the first message
   kThread = 17,      // ThreadRecord: one for each thread of the process, the faulting one first
@@ -48,10 +48,10 @@ struct LaunchReply {
 // ---- crash reports ------------------------------------------------------------------------------------------------
 
 enum class CrashReason : uint32_t {
-  kException = 0,     // a fatal exception; the thread is stopped at its signal
-  kForcedDeath = 1,   // the kernel kills the process without offering the signal (seccomp); stopped at its exit
-  kHang = 2,          // the time given by --timeout is over; the process is alive
-  kGone = 3,          // the process is dead already: there are no registers and no memory
+  kException = 0,    // a fatal exception; the thread is stopped at its signal
+  kForcedDeath = 1,  // the kernel kills the process without offering the signal (seccomp); stopped at its exit
+  kHang = 2,         // the time given by --timeout is over; the process is alive
+  kGone = 3,         // the process is dead already: there are no registers and no memory
 };
 
 // The head of a crash. Registers and memory stay as they are until the answer is sent or the deadline passes.
@@ -60,13 +60,14 @@ struct CrashRecord {
   int32_t tid = 0;  // the faulting thread; for kHang the leader
   CrashReason reason = CrashReason::kException;
   ExceptionType type = ExceptionType::kGeneral;
-  SignalRecord signal = {};        // what is about to kill the process
-  SignalRecord first = {};        // the thread's last first-chance fault; signo 0: none. The exception is about this one if set.
+  SignalRecord signal = {};  // what is about to kill the process
+  SignalRecord first =
+      {};  // the thread's last first-chance fault; signo 0: none. The exception is about this one if set.
   arch::Registers first_registers{};  // at that fault; meaningful if first.signo is not 0
-  int64_t deadline_ns = 0;    // CLOCK_MONOTONIC: the report must be out by then
-  uint64_t thread_count = 0;  // ThreadRecords that follow
-  uint64_t threads_missing = 0;  // threads that could not be stopped in time
-  int32_t wait_status = 0;    // kGone: the waitpid status
+  int64_t deadline_ns = 0;            // CLOCK_MONOTONIC: the report must be out by then
+  uint64_t thread_count = 0;          // ThreadRecords that follow
+  uint64_t threads_missing = 0;       // threads that could not be stopped in time
+  int32_t wait_status = 0;            // kGone: the waitpid status
   int32_t reserved = 0;
 };
 
@@ -77,7 +78,7 @@ struct ThreadRecord {
 };
 
 enum class TextKind : uint32_t {
-  kProgram = 1,     // the command line as it was launched, words separated by NUL
+  kProgram = 1,  // the command line as it was launched, words separated by NUL
 };
 
 struct AnswerRecord {

@@ -10,9 +10,7 @@ constexpr uint64_t kAlign = 8;
 
 uint64_t Padded(uint64_t size) { return (size + kAlign - 1) & ~(kAlign - 1); }
 
-tl::unexpected<Status> Corrupt(const char* what) {
-  return Fail(Status{.zx = ZX_ERR_IO_DATA_INTEGRITY, .what = what});
-}
+tl::unexpected<Status> Corrupt(const char* what) { return Fail(Status{.zx = ZX_ERR_IO_DATA_INTEGRITY, .what = what}); }
 
 }  // namespace
 

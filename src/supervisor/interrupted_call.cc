@@ -12,7 +12,6 @@ constexpr int kLastStatSignal = 31;  // stat lines show the signals up to here
 // A deadline that finds the call between two stops looks again after this.
 constexpr int64_t kTimerRetryNs = 1 * kNsPerMs;
 
-
 }  // namespace
 
 bool Tracer::IsIgnored(Thread& thread, int signo) {

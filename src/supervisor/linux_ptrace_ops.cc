@@ -2,6 +2,7 @@
 
 #include <elf.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <linux/audit.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -13,8 +14,6 @@
 
 #include <cerrno>
 #include <charconv>
-
-#include <fmt/format.h>
 
 #include "base/clock.h"
 #include "base/proc_file.h"
@@ -74,7 +73,9 @@ OpResult LinuxPtraceOps::SetRegisters(pid_t tid, const arch::Registers& register
   return Call(PTRACE_SETREGS, tid, 0, Pointer(&copy));
 }
 
-OpResult LinuxPtraceOps::GetSiginfo(pid_t tid, siginfo_t& out) { return Call(PTRACE_GETSIGINFO, tid, 0, Pointer(&out)); }
+OpResult LinuxPtraceOps::GetSiginfo(pid_t tid, siginfo_t& out) {
+  return Call(PTRACE_GETSIGINFO, tid, 0, Pointer(&out));
+}
 
 OpResult LinuxPtraceOps::GetEventMessage(pid_t tid, uint64_t& out) {
   return Call(PTRACE_GETEVENTMSG, tid, 0, Pointer(&out));
@@ -117,7 +118,9 @@ bool LinuxPtraceOps::ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& cau
   return true;
 }
 
-int LinuxPtraceOps::ReadSeccompMode(pid_t tid) { return static_cast<int>(ReadStatusNumber(tid, "Seccomp").value_or(0)); }
+int LinuxPtraceOps::ReadSeccompMode(pid_t tid) {
+  return static_cast<int>(ReadStatusNumber(tid, "Seccomp").value_or(0));
+}
 
 size_t LinuxPtraceOps::ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) {
   const iovec local{.iov_base = out, .iov_len = size};
@@ -138,7 +141,7 @@ bool LinuxPtraceOps::IsLocalSocket(pid_t tgid, int fd) {
 }
 
 bool LinuxPtraceOps::LostPrivileges(pid_t tgid) {
-  struct stat file{};
+  struct stat file {};
   if (stat(fmt::format("/proc/{}/exe", tgid).c_str(), &file) != 0) return false;
   if ((file.st_mode & (S_ISUID | S_ISGID)) == 0) return false;
   const auto status = ReadFile(StatusPath(tgid), kStatusBytes);

@@ -26,7 +26,8 @@ std::optional<int> ParseRunningTasks(std::string_view loadavg) {
   }
   int running = 0;
   const auto parsed = std::from_chars(loadavg.data(), loadavg.data() + loadavg.size(), running);
-  if (parsed.ec != std::errc() || parsed.ptr == loadavg.data() + loadavg.size() || *parsed.ptr != '/') return std::nullopt;
+  if (parsed.ec != std::errc() || parsed.ptr == loadavg.data() + loadavg.size() || *parsed.ptr != '/')
+    return std::nullopt;
   return running;
 }
 

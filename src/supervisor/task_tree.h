@@ -47,9 +47,9 @@ struct Thread {
   UniqueFd stat_fd;  // its stat file, once it was looked at
   // After a job-control stop the interrupted call fails with EINTR, supervised or not, until the next call.
   bool job_stop_broke_call = false;
-  bool would_die = false;    // of the signal it stands at, if that is delivered
-  bool exit_option = false;  // it has PTRACE_O_TRACEEXIT
-  std::unique_ptr<CallWatch> watch;        // a call that was restarted and has a timeout
+  bool would_die = false;            // of the signal it stands at, if that is delivered
+  bool exit_option = false;          // it has PTRACE_O_TRACEEXIT
+  std::unique_ptr<CallWatch> watch;  // a call that was restarted and has a timeout
   std::unique_ptr<FirstFault> first_fault;
 };
 
@@ -65,8 +65,8 @@ struct Process {
   Koid koid = 0;
   Job* job = nullptr;
   std::vector<Thread*> threads;
-  bool unfollowed = false;        // to be detached at its first stop
-  bool filtered = false;          // it has a seccomp filter: all its threads stop at exit, not only the leader
+  bool unfollowed = false;  // to be detached at its first stop
+  bool filtered = false;    // it has a seccomp filter: all its threads stop at exit, not only the leader
   bool looked_for_filter = false;
   bool fatal_signal_delivered = false;  // the death that comes was announced by a signal stop
   std::unique_ptr<ProcessHold> hold;

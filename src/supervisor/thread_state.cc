@@ -228,9 +228,9 @@ std::string_view Name(PtraceStop value) {
 }
 
 std::string_view Name(EventKind value) {
-  constexpr std::string_view kNames[] = {"announced",       "signal-stop",  "fault-stop",    "group-stop", "trap-stop",
-                                         "event-stop",      "syscall-stop", "exit-stop",     "fatal-exit-stop", "gone",
-                                         "hold",            "release",      "answer-resume", "answer-deliver"};
+  constexpr std::string_view kNames[] = {"announced",  "signal-stop",  "fault-stop",    "group-stop",      "trap-stop",
+                                         "event-stop", "syscall-stop", "exit-stop",     "fatal-exit-stop", "gone",
+                                         "hold",       "release",      "answer-resume", "answer-deliver"};
   const auto index = static_cast<size_t>(value);
   return index < std::size(kNames) ? kNames[index] : "?";
 }

@@ -50,12 +50,12 @@ struct ThreadState {
 [[nodiscard]] bool IsLegal(const ThreadState& state);
 
 enum class EventKind : uint8_t {
-  kAnnounced,      // the creator's fork or clone event named this thread
-  kSignalStop,     // signal: to be delivered without asking anybody
-  kFaultStop,      // signal: to be offered to handlers first
-  kGroupStop,      // job control
-  kTrapStop,       // PTRACE_EVENT_STOP: interrupt, birth, SIGCONT's notice
-  kEventStop,      // fork, clone, vfork, exec
+  kAnnounced,   // the creator's fork or clone event named this thread
+  kSignalStop,  // signal: to be delivered without asking anybody
+  kFaultStop,   // signal: to be offered to handlers first
+  kGroupStop,   // job control
+  kTrapStop,    // PTRACE_EVENT_STOP: interrupt, birth, SIGCONT's notice
+  kEventStop,   // fork, clone, vfork, exec
   kSyscallStop,
   kExitStop,       // dying, nobody is asked
   kFatalExitStop,  // dying of a signal that was never offered; handlers are told
@@ -66,9 +66,10 @@ enum class EventKind : uint8_t {
   kAnswerDeliver,  // no handler wants it: the signal takes its course
 };
 inline constexpr EventKind kAllEvents[] = {
-    EventKind::kAnnounced,  EventKind::kSignalStop, EventKind::kFaultStop,    EventKind::kGroupStop,    EventKind::kTrapStop,
-    EventKind::kEventStop,  EventKind::kSyscallStop, EventKind::kExitStop,    EventKind::kFatalExitStop, EventKind::kGone,
-    EventKind::kHold,       EventKind::kRelease,    EventKind::kAnswerResume, EventKind::kAnswerDeliver};
+    EventKind::kAnnounced,     EventKind::kSignalStop,   EventKind::kFaultStop,   EventKind::kGroupStop,
+    EventKind::kTrapStop,      EventKind::kEventStop,    EventKind::kSyscallStop, EventKind::kExitStop,
+    EventKind::kFatalExitStop, EventKind::kGone,         EventKind::kHold,        EventKind::kRelease,
+    EventKind::kAnswerResume,  EventKind::kAnswerDeliver};
 
 struct Event {
   EventKind kind;
@@ -77,13 +78,13 @@ struct Event {
 
 // What to do to the real thread. At most one of them moves it.
 enum class Action : uint8_t {
-  kContinue,   // PTRACE_CONT with Step::signal
-  kListen,     // PTRACE_LISTEN
-  kInterrupt,  // PTRACE_INTERRUPT
-  kRaise,      // offer the exception to the handlers
-  kWithdraw,   // the exception's thread is gone: handlers need not answer
-  kReportHeld, // the hold has taken effect
-  kForget,     // drop the thread from the tree
+  kContinue,    // PTRACE_CONT with Step::signal
+  kListen,      // PTRACE_LISTEN
+  kInterrupt,   // PTRACE_INTERRUPT
+  kRaise,       // offer the exception to the handlers
+  kWithdraw,    // the exception's thread is gone: handlers need not answer
+  kReportHeld,  // the hold has taken effect
+  kForget,      // drop the thread from the tree
 };
 
 // The outcome of an event: the next state and up to three actions, in order.

@@ -1,11 +1,10 @@
 #include "supervisor/tracer.h"
 
+#include <fmt/format.h>
 #include <sys/ptrace.h>
 
 #include <cerrno>
 #include <utility>
-
-#include <fmt/format.h>
 
 namespace zxctl {
 namespace {
@@ -313,7 +312,8 @@ bool Tracer::HoldProcess(pid_t pid, int64_t deadline_ns, std::function<void(size
   process->hold->done = std::move(done);
   std::vector<pid_t> tids;
   for (const Thread* thread : process->threads) {
-    if (thread->state.life != Lifecycle::kExiting && thread->state.hold == HoldPhase::kNone) tids.push_back(thread->tid);
+    if (thread->state.life != Lifecycle::kExiting && thread->state.hold == HoldPhase::kNone)
+      tids.push_back(thread->tid);
   }
   process->hold->waiting = tids.size() + 1;  // one for this function
   process->hold->timer = timers_.Add(deadline_ns, [this, pid] {

@@ -6,21 +6,21 @@
 namespace zxctl {
 
 enum class WaitKind : uint8_t {
-  kExited,         // code: the exit code
-  kKilled,         // signo: the signal; core_dumped
-  kSignalStop,     // signo: the signal about to be delivered
-  kGroupStop,      // signo: the stop signal (job control)
-  kTrapStop,       // PTRACE_EVENT_STOP with SIGTRAP: PTRACE_INTERRUPT, a new tracee's first stop, or SIGCONT's notice
-  kSyscallStop,    // entry to or exit from a system call
-  kFork,           // PTRACE_EVENT_FORK
+  kExited,       // code: the exit code
+  kKilled,       // signo: the signal; core_dumped
+  kSignalStop,   // signo: the signal about to be delivered
+  kGroupStop,    // signo: the stop signal (job control)
+  kTrapStop,     // PTRACE_EVENT_STOP with SIGTRAP: PTRACE_INTERRUPT, a new tracee's first stop, or SIGCONT's notice
+  kSyscallStop,  // entry to or exit from a system call
+  kFork,         // PTRACE_EVENT_FORK
   kVfork,
   kVforkDone,
   kClone,
   kExec,
-  kExit,           // PTRACE_EVENT_EXIT: dying, memory still there
+  kExit,  // PTRACE_EVENT_EXIT: dying, memory still there
   kSeccomp,
-  kContinued,      // not from a tracee: job control of a child
-  kUnknown,        // a status this kernel should not give
+  kContinued,  // not from a tracee: job control of a child
+  kUnknown,    // a status this kernel should not give
 };
 
 struct WaitStatus {

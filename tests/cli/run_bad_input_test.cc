@@ -89,8 +89,8 @@ TEST(BadProgram, TruncatedElfIs126OrDiesAsBare) {
   for (const size_t size : {64UL, 200UL, 1000UL, 5000UL, whole.size() / 2}) {
     SCOPED_TRACE(size);
     const std::string program = dir.Write("cut" + std::to_string(size), whole.substr(0, size), 0755);
-    const Outcome bare = RunCommand({program, "exit", "3"});
-    const Outcome supervised = ZxctlRun({"--report=none", "--", program, "exit", "3"});
+    const Outcome bare = RunCommand({program, "exit", "3"}, {.cwd = dir.path()});
+    const Outcome supervised = ZxctlRun({"--report=none", "--", program, "exit", "3"}, {.cwd = dir.path()});
     EXPECT_FALSE(supervised.timed_out);
     EXPECT_EQ(DescribeStatus(bare.status), DescribeStatus(supervised.status));
   }
@@ -155,7 +155,7 @@ TEST_P(ClosedDescriptors, ProgramStartsWithTheSameOnesAsBare) {
 TEST_P(ClosedDescriptors, CrashIsReportedToAFileAndDiesAsBare) {
   const TempDir dir;
   const Outcome outcome = ZxctlRun({"--report-file", dir.Path("report"), "--", TargetPath("target_end"), "fault"},
-                              {.closed_fds = GetParam()});
+                                   {.closed_fds = GetParam()});
   EXPECT_EQ(DescribeStatus(outcome.status), "signal 11");
   EXPECT_NE(FileText(dir.Path("report")).find("SIGSEGV"), std::string::npos);
 }
@@ -167,8 +167,7 @@ TEST_P(ClosedDescriptors, OwnFailuresKeepTheirStatus) {
 
 INSTANTIATE_TEST_SUITE_P(Some, ClosedDescriptors,
                          ::testing::Values(std::vector<int>{0}, std::vector<int>{1}, std::vector<int>{2},
-                                           std::vector<int>{0, 1}, std::vector<int>{1, 2},
-                                           std::vector<int>{0, 1, 2}));
+                                           std::vector<int>{0, 1}, std::vector<int>{1, 2}, std::vector<int>{0, 1, 2}));
 
 // A program without a standard error opens its data as descriptor 2.
 TEST(ClosedStderr, ReportDoesNotGoIntoDataThatTookItsNumber) {

@@ -6,9 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "support/proc_view.h"
 #include "support/supervised.h"
@@ -45,7 +44,8 @@ TEST(ReportText, SaysWhatWhyAndWhereOnStandardError) {
   const Outcome outcome = CrashUnder({}, {"null"});
   EXPECT_EQ(DescribeStatus(outcome.status), "signal 11");
   EXPECT_EQ(outcome.out, "");
-  for (const char* part : {"fatal-page-fault", "SIGSEGV", "SEGV_MAPERR", "0x10", "Fault", "target_crash.c", "mov", "rip"}) {
+  for (const char* part :
+       {"fatal-page-fault", "SIGSEGV", "SEGV_MAPERR", "0x10", "Fault", "target_crash.c", "mov", "rip"}) {
     EXPECT_NE(outcome.err.find(part), std::string::npos) << part;
   }
 }
@@ -186,8 +186,8 @@ void ExpectCoreThatGdbOpens(const std::string& core) {
   std::memcpy(&header, head.data(), sizeof(header));
   EXPECT_EQ(std::memcmp(header.e_ident, ELFMAG, SELFMAG), 0);
   EXPECT_EQ(header.e_type, ET_CORE);
-  const Outcome gdb =
-      RunCommand({"gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", "bt", TargetPath("target_crash"), core});
+  const Outcome gdb = RunCommand(
+      {"gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", "bt", TargetPath("target_crash"), core});
   EXPECT_NE(gdb.out.find("Fault"), std::string::npos) << gdb.out << gdb.err;
   EXPECT_NE(gdb.out.find("SIGSEGV"), std::string::npos) << gdb.out;
 }
@@ -211,8 +211,8 @@ TEST(ReportCore, IsWrittenToTheCurrentDirectoryByDefault) {
 TEST(ReportHang, OfAllThreadsComesAtTheTimeoutAndTheProgramGoesOn) {
   const TempDir dir;
   const std::string file = dir.Path("report");
-  ChildProcess child(Supervised({TargetPath("target_crash"), "hang"},
-                                {"--timeout=500ms", "--report=json", "--report-file", file}));
+  ChildProcess child(
+      Supervised({TargetPath("target_crash"), "hang"}, {"--timeout=500ms", "--report=json", "--report-file", file}));
   ASSERT_TRUE(child.Expect("hanging\n"));
   ASSERT_TRUE(WaitUntil([&] { return !FileText(file).empty() && FileText(file).back() == '\n'; }));
   ExpectValid(file);

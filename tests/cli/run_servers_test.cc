@@ -27,12 +27,13 @@ std::string OutputOf(const Argv& argv, const RunOptions& options = {}) {
 std::string LoadRedis(bool supervised) {
   const TempDir dir;
   const std::string socket = dir.Path("socket");
-  const Argv argv = {"redis-server", "--port", "0",  "--unixsocket", socket, "--dir", dir.path(), "--save", "",
-                     "--enable-debug-command", "yes"};
+  const Argv argv = {"redis-server", "--port", "0", "--unixsocket",           socket, "--dir",
+                     dir.path(),     "--save", "",  "--enable-debug-command", "yes"};
   ChildProcess server(supervised ? Supervised(argv) : argv);
   EXPECT_TRUE(server.Expect("eady to accept connections"));
   const std::string load = std::to_string(Scaled(100'000, 10'000));
-  const std::string table = OutputOf({"redis-benchmark", "-s", socket, "-q", "-n", load, "-c", "20", "-t", "set,get,lpush,lpop,incr,sadd"});
+  const std::string table =
+      OutputOf({"redis-benchmark", "-s", socket, "-q", "-n", load, "-c", "20", "-t", "set,get,lpush,lpop,incr,sadd"});
   EXPECT_NE(table.find("LPUSH"), std::string::npos);
   const auto ask = [&](const Argv& words) {
     Argv call = {"redis-cli", "-s", socket};
@@ -40,7 +41,9 @@ std::string LoadRedis(bool supervised) {
     return OutputOf(call);
   };
   std::string facts = ask({"debug", "digest"}) + ask({"dbsize"}) + ask({"bgsave"});
-  EXPECT_TRUE(WaitUntil([&] { return ask({"info", "persistence"}).find("rdb_bgsave_in_progress:0") != std::string::npos; }));
+  EXPECT_TRUE(WaitUntil([&] {
+    return ask({"info", "persistence"}).find("rdb_bgsave_in_progress:0") != std::string::npos;
+  }));
   facts += Replaced(ask({"info", "persistence"}), "[^]*(rdb_last_bgsave_status:[a-z]+)[^]*", "$1\n");
   (void)RunCommand({"redis-cli", "-s", socket, "shutdown", "nosave"});
   const Outcome outcome = server.Finish();
@@ -81,8 +84,10 @@ class Postgres {
     const std::string transactions = std::to_string(Scaled(2'000, 100));
     const std::string table = Ask({Bin("pgbench"), "-c", "4", "-j", "2", "-t", transactions});
     EXPECT_NE(table.find("number of failed transactions: 0"), std::string::npos) << table;
-    std::string facts = Ask({Bin("psql"), "-At", "-c", "select count(*) from pgbench_history"}) +
-                        Ask({Bin("psql"), "-At", "-c", "select sum(abalance) = (select sum(bbalance) from pgbench_branches) from pgbench_accounts"});
+    std::string facts =
+        Ask({Bin("psql"), "-At", "-c", "select count(*) from pgbench_history"}) +
+        Ask({Bin("psql"), "-At", "-c",
+             "select sum(abalance) = (select sum(bbalance) from pgbench_branches) from pgbench_accounts"});
     server.Signal(SIGINT);
     const Outcome outcome = server.Finish();
     EXPECT_EQ(outcome.err.find("zx|"), std::string::npos) << outcome.err;

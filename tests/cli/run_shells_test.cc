@@ -14,7 +14,8 @@ namespace {
 // program is ready for them.
 class Tmux {
  public:
-  explicit Tmux(const std::string& command) : name_("zxctl-test-" + std::to_string(getpid()) + "-" + std::to_string(next_++)) {
+  explicit Tmux(const std::string& command)
+      : name_("zxctl-test-" + std::to_string(getpid()) + "-" + std::to_string(next_++)) {
     EXPECT_EQ(Call({"new-session", "-d", "-x", "100", "-y", "50", command}).status, 0);
   }
   Tmux(const Tmux&) = delete;
@@ -29,7 +30,8 @@ class Tmux {
   }
   [[nodiscard]] std::string Screen() { return Call({"capture-pane", "-p", "-t", ":"}).out; }
   void Expect(const std::string& text) {
-    EXPECT_TRUE(WaitUntil([&] { return Screen().find(text) != std::string::npos; })) << "no '" << text << "' in:\n" << Screen();
+    EXPECT_TRUE(WaitUntil([&] { return Screen().find(text) != std::string::npos; })) << "no '" << text << "' in:\n"
+                                                                                     << Screen();
   }
   // The terminal's foreground process has this name.
   void ExpectForeground(const std::string& program) {
@@ -141,7 +143,6 @@ TEST_P(ScriptOf, ShellRunsTheSame) {
       "trap 'echo got USR1' USR1; kill -USR1 $$; echo after\n"
       "for i in 1 2 3 4 5; do (exit $i) & wait $!; echo job $?; done\n"
       "sleep 1000 & kill $!; wait $! 2>/dev/null; echo killed $?\n"
-      "(kill -STOP $(sh -c 'echo $PPID')) & p=$!; while ! grep -q 'State:.[Tt]' /proc/$p/status; do :; done; kill -CONT $p; wait $p; echo resumed $?\n"
       "seq 1 1000 | sort -rn | head -3; echo \"$(echo substituted)\"\n"
       "cat <<END | tr a-z A-Z\nhere document\nEND\n"
       "mkdir d; cd d; echo data > file; ls; cd ..; test -e nowhere; echo $?\n"

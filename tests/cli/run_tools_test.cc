@@ -23,8 +23,8 @@ void WriteProject(const TempDir& dir) {
   std::string calls;
   for (int i = 0; i < 12; i++) {
     const std::string n = std::to_string(i);
-    dir.Write("part" + n + ".c", "#include <stdio.h>\nint part" + n + "(int x) { return printf(\"part " + n +
-                                     " %d\\n\", x) > 0; }\n");
+    dir.Write("part" + n + ".c",
+              "#include <stdio.h>\nint part" + n + "(int x) { return printf(\"part " + n + " %d\\n\", x) > 0; }\n");
     objects += " part" + n + ".o";
     calls += "  part" + n + "(" + n + ");\n";
   }
@@ -45,7 +45,8 @@ TEST(RunMake, ParallelBuildOfAProjectIsTheSame) {
 TEST(RunGcc, CompilesAndFailsTheSame) {
   TwinDirs dirs;
   dirs.SetUp([](const TempDir& dir) {
-    dir.Write("good.cc", "#include <map>\n#include <string>\nint main() { return std::map<int, std::string>{}.size(); }\n");
+    dir.Write("good.cc",
+              "#include <map>\n#include <string>\nint main() { return std::map<int, std::string>{}.size(); }\n");
     dir.Write("bad.c", "int main(void) { return undeclared; }\n");
   });
   ExpectSuccess(dirs.ExpectSame({"g++", "-O1", "-o", "good", "good.cc"}).supervised);
@@ -58,7 +59,8 @@ TEST(RunGit, RepositoryOfACommitHasTheSameObjects) {
       "set -e; git init -q -b main repo; cd repo; echo one > a; git add a; git commit -q -m first\n"
       "git checkout -q -b side; echo two > b; git add b; git commit -q -m second; git checkout -q main\n"
       "echo three > c; git add c; git commit -q -m third; git merge -q -m merged side\n"
-      "git log --graph --format='%H %an %ad %s'; git status --short --branch; git gc -q; git fsck; git show --stat HEAD^\n";
+      "git log --graph --format='%H %an %ad %s'; git status --short --branch; git gc -q; git fsck; git show --stat "
+      "HEAD^\n";
   const RunOptions options{.env = {"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_AUTHOR_NAME=A",
                                    "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=C",
                                    "GIT_COMMITTER_EMAIL=c@example.com", "GIT_AUTHOR_DATE=2020-01-01T00:00:00Z",
@@ -212,7 +214,8 @@ public class Faults {
 TEST(RunSqlite, DatabaseIsTheSame) {
   const std::string script =
       "PRAGMA journal_mode=WAL;\nCREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT);\n"
-      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 20000) INSERT INTO t SELECT i, 'row '||i FROM n;\n"
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 20000) INSERT INTO t SELECT i, 'row '||i "
+      "FROM n;\n"
       "CREATE INDEX i ON t(b);\nSELECT count(*), sum(a), max(b) FROM t;\nDELETE FROM t WHERE a % 3 = 0;\nVACUUM;\n"
       "PRAGMA integrity_check;\nSELECT nonsense;\n";
   TwinDirs dirs;

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "support/fake_ptrace_ops.h"
 #include "supervisor/tracer.h"
+#include "support/fake_ptrace_ops.h"
 
 namespace zxctl {
 

@@ -99,9 +99,9 @@ TEST_F(TracerTest, AProcessEndsWithItsLastThread) {
 TEST_F(TracerTest, EveryCallMayFindTheThreadGone) {
   // Killed between the stop and each call that follows it.
   ops.tracees[kRoot].dead = true;
-  for (const int status : {SignalStop(SIGTERM), SignalStop(SIGSEGV), EventStop(PTRACE_EVENT_CLONE),
-                           EventStop(PTRACE_EVENT_STOP, SIGSTOP), EventStop(PTRACE_EVENT_STOP), EventStop(PTRACE_EVENT_EXEC),
-                           EventStop(PTRACE_EVENT_EXIT)}) {
+  for (const int status :
+       {SignalStop(SIGTERM), SignalStop(SIGSEGV), EventStop(PTRACE_EVENT_CLONE), EventStop(PTRACE_EVENT_STOP, SIGSTOP),
+        EventStop(PTRACE_EVENT_STOP), EventStop(PTRACE_EVENT_EXEC), EventStop(PTRACE_EVENT_EXIT)}) {
     Wait(kRoot, status);
   }
   Wait(kRoot, Killed(SIGKILL));

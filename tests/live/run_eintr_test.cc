@@ -69,6 +69,8 @@ class Twin {
     EXPECT_TRUE(WaitUntil([&] { return Ended() || BlockedCallOf(child_.pid()).has_value(); }));
   }
   void Signal(int signo) const { child_.Signal(signo); }
+  // The program's handler has run.
+  void AwaitCaught() { EXPECT_TRUE(child_.Expect("caught")) << child_.err(); }
   void Complete() { child_.Send("g"); }
   [[nodiscard]] bool Ended() const { return ProcessGone(pidfd_, 0); }
   Outcome Finish() { return child_.Finish(); }
@@ -153,7 +155,9 @@ void DisturbAll(std::vector<Cell>& cells) {
   }
   AwaitAllBlocked(cells);
   ForEachTwin(cells, [](const Cell& cell, Twin& twin) {
-    if (cell.disturbance->caught) twin.Signal(SIGUSR1);
+    if (!cell.disturbance->caught) return;
+    twin.Signal(SIGUSR1);
+    twin.AwaitCaught();
   });
   Pace();
 }
@@ -278,10 +282,10 @@ std::vector<BlockingCall> Those(const std::vector<BlockingCall>& calls, bool Blo
 
 std::string CallName(const ::testing::TestParamInfo<BlockingCall>& info) { return info.param.name; }
 
-INSTANTIATE_TEST_SUITE_P(Calls, BlockedCallWithEvent,
-                         ::testing::ValuesIn(Those(kCalls, &BlockingCall::has_event)), CallName);
-INSTANTIATE_TEST_SUITE_P(Calls, BlockedCallWithTimeout,
-                         ::testing::ValuesIn(Those(kCalls, &BlockingCall::has_timeout)), CallName);
+INSTANTIATE_TEST_SUITE_P(Calls, BlockedCallWithEvent, ::testing::ValuesIn(Those(kCalls, &BlockingCall::has_event)),
+                         CallName);
+INSTANTIATE_TEST_SUITE_P(Calls, BlockedCallWithTimeout, ::testing::ValuesIn(Those(kCalls, &BlockingCall::has_timeout)),
+                         CallName);
 INSTANTIATE_TEST_SUITE_P(Calls32, BlockedCallWithEvent,
                          ::testing::ValuesIn(Those(CallsOf32BitPrograms(), &BlockingCall::has_event)), CallName);
 INSTANTIATE_TEST_SUITE_P(Calls32, BlockedCallWithTimeout,

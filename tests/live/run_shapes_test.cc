@@ -24,18 +24,18 @@ struct Shape {
 
 void PrintTo(const Shape& shape, std::ostream* out) { *out << shape.name; }
 
-std::string ShapeName(const ::testing::TestParamInfo<Shape>& info) {
-  return Replaced(info.param.name, "-", "_");
-}
+std::string ShapeName(const ::testing::TestParamInfo<Shape>& info) { return Replaced(info.param.name, "-", "_"); }
 
 class ShapeOf : public ::testing::TestWithParam<Shape> {
  protected:
   static void ExpectSameShape(const std::string& program) {
+    AdoptOrphans();
     const int count = Scaled(GetParam().full, GetParam().quick);
     const Twins twins =
         ExpectSameAsBare({TargetPath(program), GetParam().name, std::to_string(count)}, {.timeout_s = 300});
     EXPECT_NE(twins.bare.out, "");
     EXPECT_TRUE(WIFEXITED(twins.bare.status));
+    EXPECT_TRUE(NoDescendantIsLeft()) << "the tracer outlives the program";
   }
 };
 
@@ -43,14 +43,14 @@ TEST_P(ShapeOf, ProcessesIsTheSameAsBare) { ExpectSameShape("target_shapes"); }
 
 TEST_P(ShapeOf, ProcessesOfA32BitProgramIsTheSameAsBare) { ExpectSameShape("target_shapes32"); }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, ShapeOf,
-    ::testing::Values(Shape{"exec-thread"}, Shape{"exec-storm", 500, 40}, Shape{"vfork", 500, 50},
-                      Shape{"clone-flags"}, Shape{"clone-parent"}, Shape{"clone-thread", 10'000, 300},
-                      Shape{"clone3"}, Shape{"thread-storm", 100'000, 4'000}, Shape{"fork-storm", 5'000, 300},
-                      Shape{"many-threads", 4'000, 500}, Shape{"kill-storm", 2'000, 60}, Shape{"leader-exits"},
-                      Shape{"leader-exits-then-exec"}),
-    ShapeName);
+INSTANTIATE_TEST_SUITE_P(All, ShapeOf,
+                         ::testing::Values(Shape{"exec-thread"}, Shape{"exec-storm", 500, 40}, Shape{"vfork", 500, 50},
+                                           Shape{"clone-flags"}, Shape{"clone-parent"},
+                                           Shape{"clone-thread", 10'000, 300}, Shape{"clone3"},
+                                           Shape{"thread-storm", 100'000, 4'000}, Shape{"fork-storm", 5'000, 300},
+                                           Shape{"many-threads", 4'000, 500}, Shape{"kill-storm", 2'000, 60},
+                                           Shape{"leader-exits"}, Shape{"leader-exits-then-exec"}),
+                         ShapeName);
 
 // ---- seccomp ---------------------------------------------------------------------------------------------------------
 
@@ -181,8 +181,8 @@ TEST(RunTracing, StraceAndGdbInsideFailAndEndByThemselves) {
   const std::vector<Argv> tracers = {{"strace", "-o", "/dev/null", "true"},
                                      {"gdb", "-nx", "-batch", "-ex", "run", "true"}};
   for (const Argv& argv : tracers) {
-    const Outcome outcome = RunCommand(Supervised({"sh", "-c", "\"$@\" 2>&1; echo; echo alive", "sh", argv[0],
-                                                   argv[1], argv[2], argv[3]}));
+    const Outcome outcome =
+        RunCommand(Supervised({"sh", "-c", "\"$@\" 2>&1; echo; echo alive", "sh", argv[0], argv[1], argv[2], argv[3]}));
     EXPECT_FALSE(outcome.timed_out) << argv[0];
     EXPECT_NE(outcome.out.find("alive"), std::string::npos) << outcome.out;
   }

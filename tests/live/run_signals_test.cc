@@ -57,8 +57,7 @@ INSTANTIATE_TEST_SUITE_P(All, Signals,
                                            SignalCase{"many-faults", 100'000, 5'000},
                                            SignalCase{"context", 100'000, 5'000}, SignalCase{"handlers"},
                                            SignalCase{"pending"}, SignalCase{"signalfd"},
-                                           SignalCase{"storm", 100'000, 100'000},
-                                           SignalCase{"threads", 5'000, 300}),
+                                           SignalCase{"storm", 100'000, 100'000}, SignalCase{"threads", 5'000, 300}),
                          [](const auto& info) { return Replaced(info.param.name, "-", "_"); });
 
 class FatalSignal : public ::testing::TestWithParam<const char*> {};

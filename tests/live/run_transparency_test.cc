@@ -172,8 +172,7 @@ TEST_P(FamilyOf, SupervisedProcessesIsTheSameAsBare) {
   EXPECT_NE(twins.supervised.out, "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, FamilyOf,
-                         ::testing::Values("subreaper", "death-signal", "orphan", "zombie", "usage"),
+INSTANTIATE_TEST_SUITE_P(Kinds, FamilyOf, ::testing::Values("subreaper", "death-signal", "orphan", "zombie", "usage"),
                          [](const auto& info) { return Replaced(info.param, "-", "_"); });
 
 TEST(RunTransparency, UsageOfTheProgramIncludesItsChildren) {

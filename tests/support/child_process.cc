@@ -74,8 +74,7 @@ std::string DescribeStatus(int status) {
   return WIFCONTINUED(status) ? "continued" : "status " + std::to_string(status);
 }
 
-ChildProcess::ChildProcess(Argv argv, RunOptions options)
-    : argv_(std::move(argv)), options_(std::move(options)) {
+ChildProcess::ChildProcess(Argv argv, RunOptions options) : argv_(std::move(argv)), options_(std::move(options)) {
   IgnoreBrokenPipes();
   pending_input_ = options_.stdin_text;
   if (options_.pty) {

@@ -19,25 +19,25 @@ namespace zxctl::test {
 using Argv = std::vector<std::string>;
 
 struct RunOptions {
-  std::string stdin_text = {};            // written to standard input, which is then closed
-  bool keep_stdin_open = false;      // standard input stays open until CloseStdin() or Finish()
-  bool pty = false;                  // a new session with a terminal of its own as 0, 1 and 2
-  bool wait_for_eof = true;          // Finish() also waits until nobody holds the outputs any more
-  bool read_stderr = true;           // false: the pipe is left unread until Finish()
-  Argv env = {};                          // "NAME=value", on top of the test's environment
-  std::string cwd = {};                   // empty: the test's
-  int timeout_s = 90;                // the safety net
+  std::string stdin_text = {};                // written to standard input, which is then closed
+  bool keep_stdin_open = false;               // standard input stays open until CloseStdin() or Finish()
+  bool pty = false;                           // a new session with a terminal of its own as 0, 1 and 2
+  bool wait_for_eof = true;                   // Finish() also waits until nobody holds the outputs any more
+  bool read_stderr = true;                    // false: the pipe is left unread until Finish()
+  Argv env = {};                              // "NAME=value", on top of the test's environment
+  std::string cwd = {};                       // empty: the test's
+  int timeout_s = 90;                         // the safety net
   std::vector<std::pair<int, int>> fds = {};  // descriptors of the test and their numbers in the program
-  std::vector<int> closed_fds = {};       // descriptors that the program starts without
-  std::optional<uid_t> uid = {};          // runs as this user, with its number as group and no other groups
-  std::function<void()> before_exec = {};  // runs in the child just before exec; must be async-signal-safe
+  std::vector<int> closed_fds = {};           // descriptors that the program starts without
+  std::optional<uid_t> uid = {};              // runs as this user, with its number as group and no other groups
+  std::function<void()> before_exec = {};     // runs in the child just before exec; must be async-signal-safe
 };
 
 struct Outcome {
-  std::string out;   // with a terminal: everything that was printed on it
+  std::string out;  // with a terminal: everything that was printed on it
   std::string err;
   size_t err_size_at_exit = 0;  // bytes of `err` that were in the pipe when the status could be collected
-  int status = 0;    // as waitpid gives it
+  int status = 0;               // as waitpid gives it
   rusage usage{};
   bool timed_out = false;
 };

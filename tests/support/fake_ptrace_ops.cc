@@ -1,16 +1,17 @@
 #include "support/fake_ptrace_ops.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-
-#include <fmt/format.h>
 
 namespace zxctl {
 
 std::string FakeStatLine(uint64_t caught, uint64_t ignored, uint64_t blocked) {
   return fmt::format(
-      "1 (fake) t 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 1 1 1 1 1 1 0 0 0 {} {} {} 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
+      "1 (fake) t 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 1 1 1 1 1 1 0 0 0 {} {} {} 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 "
+      "0 0\n",
       blocked, ignored, caught);
 }
 

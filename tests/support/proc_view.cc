@@ -2,10 +2,13 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <sstream>
 
@@ -69,6 +72,18 @@ bool ProcessGone(const UniqueFd& pidfd, int timeout_s) {
   if (!pidfd.valid()) return true;
   pollfd entry{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
   return poll(&entry, 1, timeout_s * 1000) == 1;
+}
+
+void AdoptOrphans() { prctl(PR_SET_CHILD_SUBREAPER, 1); }
+
+bool NoDescendantIsLeft(int timeout_s) {
+  return WaitUntil(
+      [] {
+        while (waitpid(-1, nullptr, WNOHANG | __WALL) > 0) {
+        }
+        return waitpid(-1, nullptr, WNOHANG | __WALL) < 0 && errno == ECHILD;
+      },
+      timeout_s);
 }
 
 }  // namespace zxctl::test

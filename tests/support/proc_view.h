@@ -33,4 +33,9 @@ namespace zxctl::test {
 // True when the process behind a pidfd has ended, false after `timeout_s`. A pidfd that never opened is a gone process.
 [[nodiscard]] bool ProcessGone(const UniqueFd& pidfd, int timeout_s = 60);
 
+// Makes this process the parent of every orphan among its descendants, tracers included.
+void AdoptOrphans();
+// True when no descendant is left, after AdoptOrphans(); reaps them. False after `timeout_s`.
+[[nodiscard]] bool NoDescendantIsLeft(int timeout_s = 30);
+
 }  // namespace zxctl::test

@@ -39,14 +39,12 @@ void ExpectSame(const Twins& twins, const Normalizer& normalize) {
   EXPECT_FALSE(twins.bare.timed_out) << "the unsupervised twin hangs";
   EXPECT_FALSE(twins.supervised.timed_out) << "the supervised twin hangs";
   EXPECT_EQ(twins.bare.status, twins.supervised.status)
-      << "bare: " << DescribeStatus(twins.bare.status)
-      << ", supervised: " << DescribeStatus(twins.supervised.status);
+      << "bare: " << DescribeStatus(twins.bare.status) << ", supervised: " << DescribeStatus(twins.supervised.status);
   EXPECT_EQ(LineDifferences(text(twins.bare.out), text(twins.supervised.out)), "") << "output (- bare, + supervised)";
   EXPECT_EQ(LineDifferences(text(twins.bare.err), text(twins.supervised.err)), "") << "errors (- bare, + supervised)";
 }
 
-Twins ExpectSameAsBare(const Argv& argv, const RunOptions& options, const Argv& flags,
-                       const Normalizer& normalize) {
+Twins ExpectSameAsBare(const Argv& argv, const RunOptions& options, const Argv& flags, const Normalizer& normalize) {
   Twins twins = RunTwins(argv, options, flags);
   ExpectSame(twins, normalize);
   return twins;

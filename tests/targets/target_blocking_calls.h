@@ -71,8 +71,7 @@ static long FutexWait(void) {
 }
 static long FutexWaitBitset(void) {
   struct timespec until = Absolute(CLOCK_MONOTONIC);
-  return syscall(SYS_futex, word, FUTEX_WAIT_BITSET, 0, timeout_ms ? &until : NULL, NULL,
-                 FUTEX_BITSET_MATCH_ANY);
+  return syscall(SYS_futex, word, FUTEX_WAIT_BITSET, 0, timeout_ms ? &until : NULL, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 static long Read(void) {
   static char text[4096];

@@ -73,7 +73,8 @@ arch::Registers At(uint64_t pc, uint64_t sp) {
 }
 
 TEST(RepeatsFirstFault, SeesThatAHandlerCouldNotBePushed) {
-  const FirstFault first{.signal = {.signo = SIGSEGV, .code = SEGV_ACCERR, .address = 0x7000}, .registers = At(0x10, 0x7008)};
+  const FirstFault first{.signal = {.signo = SIGSEGV, .code = SEGV_ACCERR, .address = 0x7000},
+                         .registers = At(0x10, 0x7008)};
   const SignalRecord second{.signo = SIGSEGV, .code = SI_KERNEL};
   EXPECT_TRUE(RepeatsFirstFault(first, At(0x10, 0x7008), second, 5));
   EXPECT_FALSE(RepeatsFirstFault(first, At(0x18, 0x7008), second, 5));

@@ -16,14 +16,16 @@ Registers InCall(int64_t number, int64_t result) {
 }
 
 TEST(FindRestartableCall, KnowsTheCallsThatFailWithEintr) {
-  for (const int64_t number : {SYS_epoll_wait, SYS_epoll_pwait, SYS_recvfrom, SYS_recvmsg, SYS_accept, SYS_accept4, SYS_read,
-                               SYS_rt_sigtimedwait, SYS_semop, SYS_semtimedop, SYS_io_getevents, SYS_connect}) {
+  for (const int64_t number :
+       {SYS_epoll_wait, SYS_epoll_pwait, SYS_recvfrom, SYS_recvmsg, SYS_accept, SYS_accept4, SYS_read,
+        SYS_rt_sigtimedwait, SYS_semop, SYS_semtimedop, SYS_io_getevents, SYS_connect}) {
     EXPECT_TRUE(FindRestartableCall(InCall(number, -EINTR), false)) << number;
   }
 }
 
 TEST(FindRestartableCall, NeverRestartsWhatHasAnEffect) {
-  for (const int64_t number : {SYS_close, SYS_dup2, SYS_openat, SYS_rename, SYS_unlink, SYS_futex, SYS_nanosleep, SYS_wait4}) {
+  for (const int64_t number :
+       {SYS_close, SYS_dup2, SYS_openat, SYS_rename, SYS_unlink, SYS_futex, SYS_nanosleep, SYS_wait4}) {
     EXPECT_FALSE(FindRestartableCall(InCall(number, -EINTR), false)) << number;
   }
 }

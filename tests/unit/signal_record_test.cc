@@ -11,13 +11,14 @@ TEST(DefaultActionOf, IsThatOfTheManual) {
   for (const int signo : {SIGQUIT, SIGILL, SIGABRT, SIGFPE, SIGSEGV, SIGBUS, SIGSYS, SIGTRAP, SIGXCPU, SIGXFSZ}) {
     EXPECT_EQ(DefaultActionOf(signo), DefaultAction::kCore) << signo;
   }
-  for (const int signo : {SIGCHLD, SIGURG, SIGWINCH}) EXPECT_EQ(DefaultActionOf(signo), DefaultAction::kIgnore) << signo;
+  for (const int signo : {SIGCHLD, SIGURG, SIGWINCH})
+    EXPECT_EQ(DefaultActionOf(signo), DefaultAction::kIgnore) << signo;
   for (const int signo : {SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU}) {
     EXPECT_EQ(DefaultActionOf(signo), DefaultAction::kStop) << signo;
   }
   EXPECT_EQ(DefaultActionOf(SIGCONT), DefaultAction::kContinue);
-  for (const int signo : {SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGIO, SIGPWR, SIGSTKFLT,
-                          SIGPROF, SIGVTALRM, 34, 50, 64}) {
+  for (const int signo : {SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGIO, SIGPWR,
+                          SIGSTKFLT, SIGPROF, SIGVTALRM, 34, 50, 64}) {
     EXPECT_EQ(DefaultActionOf(signo), DefaultAction::kTerminate) << signo;
   }
 }
@@ -67,7 +68,8 @@ TEST(DecodeSiginfo, TakesTheCallOfASeccompTrap) {
 
 // Fields as /proc gives them; SIGSEGV (11) and SIGUSR1 (10) caught, SIGPIPE (13) ignored, SIGINT (2) blocked.
 std::string StatLine(const std::string& name) {
-  std::string line = "4242 (" + name + ") t 1 4242 4242 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 100 4096 1 18446744073709551615 "
+  std::string line = "4242 (" + name +
+                     ") t 1 4242 4242 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 100 4096 1 18446744073709551615 "
                      "1 1 0 0 0 0 ";
   return line + "2 4096 1536 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
 }

@@ -55,15 +55,13 @@ class DecodeWaitEvent : public testing::TestWithParam<EventCase> {};
 
 TEST_P(DecodeWaitEvent, HasItsOwnKind) { EXPECT_EQ(DecodeWait(Stop(SIGTRAP, GetParam().event)).kind, GetParam().kind); }
 
-INSTANTIATE_TEST_SUITE_P(All, DecodeWaitEvent,
-                         testing::Values(EventCase{PTRACE_EVENT_FORK, WaitKind::kFork},
-                                         EventCase{PTRACE_EVENT_VFORK, WaitKind::kVfork},
-                                         EventCase{PTRACE_EVENT_CLONE, WaitKind::kClone},
-                                         EventCase{PTRACE_EVENT_EXEC, WaitKind::kExec},
-                                         EventCase{PTRACE_EVENT_VFORK_DONE, WaitKind::kVforkDone},
-                                         EventCase{PTRACE_EVENT_EXIT, WaitKind::kExit},
-                                         EventCase{PTRACE_EVENT_SECCOMP, WaitKind::kSeccomp},
-                                         EventCase{99, WaitKind::kUnknown}));
+INSTANTIATE_TEST_SUITE_P(
+    All, DecodeWaitEvent,
+    testing::Values(EventCase{PTRACE_EVENT_FORK, WaitKind::kFork}, EventCase{PTRACE_EVENT_VFORK, WaitKind::kVfork},
+                    EventCase{PTRACE_EVENT_CLONE, WaitKind::kClone}, EventCase{PTRACE_EVENT_EXEC, WaitKind::kExec},
+                    EventCase{PTRACE_EVENT_VFORK_DONE, WaitKind::kVforkDone},
+                    EventCase{PTRACE_EVENT_EXIT, WaitKind::kExit}, EventCase{PTRACE_EVENT_SECCOMP, WaitKind::kSeccomp},
+                    EventCase{99, WaitKind::kUnknown}));
 
 TEST(DecodeWait, TellsContinuedChildren) { EXPECT_EQ(DecodeWait(0xffff).kind, WaitKind::kContinued); }
 

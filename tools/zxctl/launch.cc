@@ -1,5 +1,6 @@
 #include "launch.h"
 
+#include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,8 +8,6 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
-
-#include <fmt/format.h>
 
 #include "ring/channel.h"
 #include "ring/protocol.h"
@@ -58,7 +57,7 @@ ring::LaunchRequest MakeRequest(const RunOptions& options) {
                               .timeout_kills = options.timeout_kills,
                               .timeout_ns = options.timeout_ns,
                               .report_budget_ns = options.report_budget_ns};
-  struct stat info{};
+  struct stat info {};
   if (fstat(STDERR_FILENO, &info) == 0) {
     request.stderr_dev = info.st_dev;
     request.stderr_ino = info.st_ino;

@@ -1,6 +1,7 @@
 #include "program.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,8 +10,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <sstream>
-
-#include <fmt/format.h>
 
 #include "base/unique_fd.h"
 #include "run.h"
@@ -21,12 +20,12 @@ namespace {
 constexpr const char* kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
 
 bool IsDirectory(const std::string& path) {
-  struct stat info{};
+  struct stat info {};
   return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 bool IsExecutableFile(const std::string& path) {
-  struct stat info{};
+  struct stat info {};
   return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && access(path.c_str(), X_OK) == 0;
 }
 
@@ -49,9 +48,11 @@ ProgramError DescribeMissing(const std::string& path) {
   if (!Exists(path)) return {kExitNotFound, fmt::format("{}: not found; is the path right?", path)};
   const std::string interpreter = InterpreterOf(path);
   if (!interpreter.empty()) {
-    return NotExecutable(fmt::format("{}: its interpreter {} is not found; install it or mend the first line", path, interpreter));
+    return NotExecutable(
+        fmt::format("{}: its interpreter {} is not found; install it or mend the first line", path, interpreter));
   }
-  return NotExecutable(fmt::format("{}: its dynamic loader is not found; install the libraries for its architecture", path));
+  return NotExecutable(
+      fmt::format("{}: its dynamic loader is not found; install the libraries for its architecture", path));
 }
 
 ProgramError DescribeDenied(const std::string& path) {
@@ -63,12 +64,13 @@ ProgramError DescribeDenied(const std::string& path) {
 }
 
 ProgramError DescribeFormat(const std::string& path) {
-  struct stat info{};
+  struct stat info {};
   if (stat(path.c_str(), &info) == 0 && info.st_size == 0) return NotExecutable(path + ": the file is empty");
-  return NotExecutable(fmt::format(
-      "{}: not a program that this kernel runs (ENOEXEC); a script needs a first line such as #!/bin/sh, a binary must be "
-      "whole and of this machine's architecture",
-      path));
+  return NotExecutable(
+      fmt::format("{}: not a program that this kernel runs (ENOEXEC); a script needs a first line such as #!/bin/sh, a "
+                  "binary must be "
+                  "whole and of this machine's architecture",
+                  path));
 }
 
 ProgramError Describe(const std::string& path, int error) {

@@ -1,13 +1,12 @@
 #include "run.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-
-#include <fmt/format.h>
 
 #include "base/proc_file.h"
 #include "base/unique_fd.h"
@@ -31,7 +30,7 @@ bool CheckReportFile(const std::string& path) {
 
 bool CheckFolder(const std::string& path, const char* option) {
   if (path.empty()) return true;
-  struct stat info{};
+  struct stat info {};
   std::string problem;
   if (stat(path.c_str(), &info) != 0) {
     problem = ErrnoText(errno);
@@ -41,7 +40,8 @@ bool CheckFolder(const std::string& path, const char* option) {
     problem = ErrnoText(errno);
   }
   if (problem.empty()) return true;
-  Complain(fmt::format("cannot write into {}: {}; name an existing, writable directory with {}", path, problem, option));
+  Complain(
+      fmt::format("cannot write into {}: {}; name an existing, writable directory with {}", path, problem, option));
   return false;
 }
 
@@ -57,8 +57,9 @@ std::string DescribeRefusal(const Status& status) {
   if (status.zx != ZX_ERR_ACCESS_DENIED) return text;
   if (const pid_t tracer = static_cast<pid_t>(ReadStatusNumber(getpid(), "TracerPid").value_or(0)); tracer != 0) {
     const auto name = ReadFile(fmt::format("/proc/{}/comm", tracer), 64);
-    return fmt::format("{}: process {} ({}) traces this one already, and Linux allows one tracer; run zxctl outside of it",
-                       text, tracer, name ? name->substr(0, name->find('\n')) : "?");
+    return fmt::format(
+        "{}: process {} ({}) traces this one already, and Linux allows one tracer; run zxctl outside of it", text,
+        tracer, name ? name->substr(0, name->find('\n')) : "?");
   }
   const std::string reason = DiagnoseLaunch().Reason();
   return reason.empty() ? text + "; `zxctl doctor` looks for the cause" : text + ": " + reason;

@@ -28,14 +28,18 @@ void AddChoice(CLI::App& app, const std::string& name, const std::vector<std::st
 }  // namespace
 
 void DeclareRun(CLI::App& app, RunOptions& options) {
-  AddChoice(app, "--follow", {"all", "threads"}, "Supervise the processes that the program starts too, or only its threads (all)",
+  AddChoice(app, "--follow", {"all", "threads"},
+            "Supervise the processes that the program starts too, or only its threads (all)",
             [&options](const std::string& v) { options.follow_processes = v == "all"; });
-  AddChoice(app, "--on-tracer-death", {"kill", "continue"}, "What becomes of the program if the tracer is killed (continue)",
+  AddChoice(app, "--on-tracer-death", {"kill", "continue"},
+            "What becomes of the program if the tracer is killed (continue)",
             [&options](const std::string& v) { options.kill_on_tracer_death = v == "kill"; });
   AddChoice(app, "--report", {"text", "json", "none"}, "How a crash report looks (text)",
             [&options](const std::string& v) { options.report = v; });
-  app.add_option("--report-file", options.report_file, "Append reports to this file instead of standard error")->type_name("PATH");
-  app.add_option("--report-dir", options.report_dir, "Write each report to a file of its own in this directory")->type_name("DIR");
+  app.add_option("--report-file", options.report_file, "Append reports to this file instead of standard error")
+      ->type_name("PATH");
+  app.add_option("--report-dir", options.report_dir, "Write each report to a file of its own in this directory")
+      ->type_name("DIR");
   AddDuration(app, "--report-budget", options.report_budget_ns, "How long a dying process is held for its report (5s)");
   app.add_flag("--with-memory", options.with_memory, "Put the environment and raw stack memory into reports");
   app.add_option_function<std::string>(
@@ -48,13 +52,15 @@ void DeclareRun(CLI::App& app, RunOptions& options) {
       ->expected(0, 1)
       ->default_str("")
       ->type_name("[=DIR]");
-  AddChoice(app, "--color", {"auto", "always", "never"}, "Colour in text reports (auto: on a terminal, unless NO_COLOR is set)",
+  AddChoice(app, "--color", {"auto", "always", "never"},
+            "Colour in text reports (auto: on a terminal, unless NO_COLOR is set)",
             [&options](const std::string& v) { options.color = v; });
   AddDuration(app, "--timeout", options.timeout_ns, "Report a hang when the program still runs after this time");
   AddChoice(app, "--on-timeout", {"report", "kill"}, "After a hang's report let it run on, or kill it (report)",
             [&options](const std::string& v) { options.timeout_kills = v == "kill"; });
-  app.footer("Durations are 500ms, 30s, 2m, or a number of seconds. The exit status is the program's own; 125: zxctl itself "
-             "failed, 126: the program cannot be executed, 127: it was not found.");
+  app.footer(
+      "Durations are 500ms, 30s, 2m, or a number of seconds. The exit status is the program's own; 125: zxctl itself "
+      "failed, 126: the program cannot be executed, 127: it was not found.");
 }
 
 std::vector<std::string> CutProgram(const CLI::App& app, std::vector<std::string>& words) {
@@ -71,7 +77,8 @@ std::vector<std::string> CutProgram(const CLI::App& app, std::vector<std::string
     if (option != nullptr && option->get_items_expected_min() > 0) ++at;  // its value is the next word
   }
   at = std::min(at, words.size());
-  std::vector<std::string> program(words.begin() + static_cast<ptrdiff_t>(std::min(at + skip, words.size())), words.end());
+  std::vector<std::string> program(words.begin() + static_cast<ptrdiff_t>(std::min(at + skip, words.size())),
+                                   words.end());
   words.resize(at);
   return program;
 }

@@ -1,6 +1,7 @@
 #include "tracer_process.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <linux/close_range.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -11,8 +12,6 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
-
-#include <fmt/format.h>
 
 #include "base/unique_fd.h"
 
@@ -48,7 +47,7 @@ class ScopedIgnoreChildren {
     siginfo_t info;
     alone_ = waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD;
     if (!alone_) return;
-    struct sigaction ignore{};
+    struct sigaction ignore {};
     ignore.sa_handler = SIG_IGN;
     sigaction(SIGCHLD, &ignore, &old_);
   }
@@ -60,7 +59,7 @@ class ScopedIgnoreChildren {
 
  private:
   bool alone_ = false;
-  struct sigaction old_{};
+  struct sigaction old_ {};
 };
 
 // In the new process: only async-signal-safe calls from here.
@@ -105,8 +104,8 @@ Result<std::string> FindHelper(const std::string& name) {
     if (access(candidate.c_str(), X_OK) == 0) return candidate.string();
   }
   return Fail(Status{.zx = ZX_ERR_NOT_FOUND,
-                     .what = fmt::format("{} is neither in {} nor in {}; build or install zxctl anew", name, folder.string(),
-                                         installed.string())});
+                     .what = fmt::format("{} is neither in {} nor in {}; build or install zxctl anew", name,
+                                         folder.string(), installed.string())});
 }
 
 Result<void> StartDetached(const std::vector<std::string>& arguments, int ring_fd) {

@@ -1,9 +1,9 @@
 #include "notices.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <filesystem>
-
-#include <fmt/format.h>
 
 namespace zxctl {
 
@@ -16,9 +16,10 @@ void Notices::OnExec(pid_t pid, bool lost_privileges) {
   const std::array<pid_t, 2> pids = {pid, root_pid_};
   const UniqueFd fd = report::BorrowStandardError(standard_error_, pids);
   report::SayWithoutWaiting(
-      fd.get(), fmt::format("zxctl: {} is setuid or setgid and runs without these privileges, because a traced program gets "
-                            "none; start zxctl as root to keep them\n",
-                            path));
+      fd.get(),
+      fmt::format("zxctl: {} is setuid or setgid and runs without these privileges, because a traced program gets "
+                  "none; start zxctl as root to keep them\n",
+                  path));
 }
 
 }  // namespace zxctl

@@ -21,9 +21,9 @@ namespace zxctl {
 
 struct SessionOptions {
   ring::LaunchRequest launch;
-  std::string reporter_path;               // empty: no reports
+  std::string reporter_path;  // empty: no reports
   std::vector<std::string> reporter_args;
-  bool skip_breakpoints = false;           // bind a debugger in the tracer that resumes every SW_BREAKPOINT of the program
+  bool skip_breakpoints = false;  // bind a debugger in the tracer that resumes every SW_BREAKPOINT of the program
 };
 
 class Session {

@@ -1,8 +1,8 @@
 #include "stats_file.h"
 
-#include <fstream>
-
 #include <fmt/format.h>
+
+#include <fstream>
 
 namespace zxctl {
 
@@ -11,7 +11,8 @@ void WriteStats(const std::string& path, const TracerStats& s) {
   file << fmt::format(
       "{{\"stops\":{},\"signals\":{},\"faults\":{},\"forks\":{},\"threads\":{},\"execs\":{},\"exits\":{},"
       "\"restarted_calls\":{},\"illegal_events\":{},\"max_tracees\":{}}}\n",
-      s.stops, s.signals, s.faults, s.forks, s.threads, s.execs, s.exits, s.restarted_calls, s.illegal_events, s.max_tracees);
+      s.stops, s.signals, s.faults, s.forks, s.threads, s.execs, s.exits, s.restarted_calls, s.illegal_events,
+      s.max_tracees);
 }
 
 }  // namespace zxctl

@@ -49,14 +49,14 @@ inline constexpr int64_t kRestartNoHand = -514;
 
 // How a blocking call that ends with EINTR when its task is woken knows its time.
 enum class TimeoutKind : uint8_t {
-  kNone,             // blocks without limit
-  kMilliseconds,     // a register in ms, negative for no limit
-  kTimespec,         // a register points to {i64 s, i64 ns}; null for no limit
-  kTimespec32,       // a register points to {i32 s, i32 ns}; null for no limit
-  kUringTimespec,    // io_uring_enter: the timespec stands in the extended argument, if there is one
-  kSocketReceive,    // SO_RCVTIMEO of the descriptor in the first argument
-  kSocketSend,       // SO_SNDTIMEO of the same
-  kSocketConnect,    // the same; what the call returns when its time is up depends on the socket's family
+  kNone,           // blocks without limit
+  kMilliseconds,   // a register in ms, negative for no limit
+  kTimespec,       // a register points to {i64 s, i64 ns}; null for no limit
+  kTimespec32,     // a register points to {i32 s, i32 ns}; null for no limit
+  kUringTimespec,  // io_uring_enter: the timespec stands in the extended argument, if there is one
+  kSocketReceive,  // SO_RCVTIMEO of the descriptor in the first argument
+  kSocketSend,     // SO_SNDTIMEO of the same
+  kSocketConnect,  // the same; what the call returns when its time is up depends on the socket's family
 };
 
 // A call that is safe to run again after -EINTR: it has no effect before it returns that.

@@ -1,10 +1,10 @@
-#include "arch_machine.h"
-
 #include <cpuid.h>
 
 #include <array>
 #include <fstream>
 #include <string>
+
+#include "arch_machine.h"
 
 namespace zxctl::arch {
 namespace {
@@ -39,20 +39,35 @@ bool IsCanonical(uint64_t address) {
 
 size_t NameRegisters(const Registers& r, std::span<NamedValue, kNamedRegisterCount> out) {
   if (CodeBits(r) == Bits::k32) {
-    const std::array<NamedValue, 16> named = {{{"eax", r.rax}, {"ebx", r.rbx}, {"ecx", r.rcx}, {"edx", r.rdx},
-                                               {"esi", r.rsi}, {"edi", r.rdi}, {"ebp", r.rbp}, {"esp", r.rsp},
-                                               {"eip", r.rip}, {"eflags", r.eflags}, {"cs", r.cs}, {"ss", r.ss},
-                                               {"ds", r.ds}, {"es", r.es}, {"fs", r.fs}, {"gs", r.gs}}};
+    const std::array<NamedValue, 16> named = {{{"eax", r.rax},
+                                               {"ebx", r.rbx},
+                                               {"ecx", r.rcx},
+                                               {"edx", r.rdx},
+                                               {"esi", r.rsi},
+                                               {"edi", r.rdi},
+                                               {"ebp", r.rbp},
+                                               {"esp", r.rsp},
+                                               {"eip", r.rip},
+                                               {"eflags", r.eflags},
+                                               {"cs", r.cs},
+                                               {"ss", r.ss},
+                                               {"ds", r.ds},
+                                               {"es", r.es},
+                                               {"fs", r.fs},
+                                               {"gs", r.gs}}};
     std::copy(named.begin(), named.end(), out.begin());
     return named.size();
   }
   const std::array<NamedValue, kNamedRegisterCount> named = {
-      {{"rax", r.rax}, {"rbx", r.rbx},         {"rcx", r.rcx},         {"rdx", r.rdx},      {"rsi", r.rsi},
-       {"rdi", r.rdi}, {"rbp", r.rbp},         {"rsp", r.rsp},         {"r8", r.r8},        {"r9", r.r9},
-       {"r10", r.r10}, {"r11", r.r11},         {"r12", r.r12},         {"r13", r.r13},      {"r14", r.r14},
-       {"r15", r.r15}, {"rip", r.rip},         {"eflags", r.eflags},   {"fs_base", r.fs_base}, {"gs_base", r.gs_base},
-       {"cs", r.cs},   {"ss", r.ss},           {"ds", r.ds},           {"es", r.es},        {"fs", r.fs},
-       {"gs", r.gs},   {"orig_rax", r.orig_rax}}};
+      {{"rax", r.rax},         {"rbx", r.rbx},         {"rcx", r.rcx},
+       {"rdx", r.rdx},         {"rsi", r.rsi},         {"rdi", r.rdi},
+       {"rbp", r.rbp},         {"rsp", r.rsp},         {"r8", r.r8},
+       {"r9", r.r9},           {"r10", r.r10},         {"r11", r.r11},
+       {"r12", r.r12},         {"r13", r.r13},         {"r14", r.r14},
+       {"r15", r.r15},         {"rip", r.rip},         {"eflags", r.eflags},
+       {"fs_base", r.fs_base}, {"gs_base", r.gs_base}, {"cs", r.cs},
+       {"ss", r.ss},           {"ds", r.ds},           {"es", r.es},
+       {"fs", r.fs},           {"gs", r.gs},           {"orig_rax", r.orig_rax}}};
   std::copy(named.begin(), named.end(), out.begin());
   return named.size();
 }

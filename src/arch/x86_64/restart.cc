@@ -56,28 +56,28 @@ constexpr std::array<Entry, 22> kList64 = {{
 
 // The same for the 32-bit entry; its numbers are part of the i386 interface.
 constexpr std::array<Entry, 22> kList32 = {{
-    {3, TimeoutKind::kSocketReceive, 0, -EAGAIN},      // read
-    {4, TimeoutKind::kSocketSend, 0, -EAGAIN},         // write
-    {145, TimeoutKind::kSocketReceive, 0, -EAGAIN},    // readv
-    {146, TimeoutKind::kSocketSend, 0, -EAGAIN},       // writev
-    {177, TimeoutKind::kTimespec32, 2, -EAGAIN},       // rt_sigtimedwait
-    {247, TimeoutKind::kTimespec32, 4, 0},             // io_getevents
-    {256, TimeoutKind::kMilliseconds, 3, 0},           // epoll_wait
-    {319, TimeoutKind::kMilliseconds, 3, 0},           // epoll_pwait
-    {337, TimeoutKind::kSocketReceive, 0, -EAGAIN},    // recvmmsg
-    {345, TimeoutKind::kSocketSend, 0, -EAGAIN},       // sendmmsg
+    {3, TimeoutKind::kSocketReceive, 0, -EAGAIN},         // read
+    {4, TimeoutKind::kSocketSend, 0, -EAGAIN},            // write
+    {145, TimeoutKind::kSocketReceive, 0, -EAGAIN},       // readv
+    {146, TimeoutKind::kSocketSend, 0, -EAGAIN},          // writev
+    {177, TimeoutKind::kTimespec32, 2, -EAGAIN},          // rt_sigtimedwait
+    {247, TimeoutKind::kTimespec32, 4, 0},                // io_getevents
+    {256, TimeoutKind::kMilliseconds, 3, 0},              // epoll_wait
+    {319, TimeoutKind::kMilliseconds, 3, 0},              // epoll_pwait
+    {337, TimeoutKind::kSocketReceive, 0, -EAGAIN},       // recvmmsg
+    {345, TimeoutKind::kSocketSend, 0, -EAGAIN},          // sendmmsg
     {362, TimeoutKind::kSocketConnect, 0, -EINPROGRESS},  // connect
-    {364, TimeoutKind::kSocketReceive, 0, -EAGAIN},    // accept4
-    {369, TimeoutKind::kSocketSend, 0, -EAGAIN},       // sendto
-    {370, TimeoutKind::kSocketSend, 0, -EAGAIN},       // sendmsg
-    {371, TimeoutKind::kSocketReceive, 0, -EAGAIN},    // recvfrom
-    {372, TimeoutKind::kSocketReceive, 0, -EAGAIN},    // recvmsg
-    {385, TimeoutKind::kTimespec32, 4, 0},             // io_pgetevents
-    {416, TimeoutKind::kTimespec, 4, 0},               // io_pgetevents_time64
-    {420, TimeoutKind::kTimespec, 3, -EAGAIN},         // semtimedop_time64
-    {421, TimeoutKind::kTimespec, 2, -EAGAIN},         // rt_sigtimedwait_time64
-    {426, TimeoutKind::kUringTimespec, 4, -ETIME},     // io_uring_enter
-    {441, TimeoutKind::kTimespec, 3, 0},               // epoll_pwait2
+    {364, TimeoutKind::kSocketReceive, 0, -EAGAIN},       // accept4
+    {369, TimeoutKind::kSocketSend, 0, -EAGAIN},          // sendto
+    {370, TimeoutKind::kSocketSend, 0, -EAGAIN},          // sendmsg
+    {371, TimeoutKind::kSocketReceive, 0, -EAGAIN},       // recvfrom
+    {372, TimeoutKind::kSocketReceive, 0, -EAGAIN},       // recvmsg
+    {385, TimeoutKind::kTimespec32, 4, 0},                // io_pgetevents
+    {416, TimeoutKind::kTimespec, 4, 0},                  // io_pgetevents_time64
+    {420, TimeoutKind::kTimespec, 3, -EAGAIN},            // semtimedop_time64
+    {421, TimeoutKind::kTimespec, 2, -EAGAIN},            // rt_sigtimedwait_time64
+    {426, TimeoutKind::kUringTimespec, 4, -ETIME},        // io_uring_enter
+    {441, TimeoutKind::kTimespec, 3, 0},                  // epoll_pwait2
 }};
 
 // socketcall and ipc bundle calls: argument 0 says which. socketcall's arguments stand in memory, the descriptor first.
@@ -85,18 +85,18 @@ constexpr uint32_t kSocketcall = 102;
 constexpr uint32_t kIpc = 117;
 constexpr std::array<Entry, 9> kSocketcalls = {{
     {3, TimeoutKind::kSocketConnect, 1, -EINPROGRESS},  // connect
-    {5, TimeoutKind::kSocketReceive, 1, -EAGAIN},    // accept
-    {9, TimeoutKind::kSocketSend, 1, -EAGAIN},       // send
-    {10, TimeoutKind::kSocketReceive, 1, -EAGAIN},   // recv
-    {11, TimeoutKind::kSocketSend, 1, -EAGAIN},      // sendto
-    {12, TimeoutKind::kSocketReceive, 1, -EAGAIN},   // recvfrom
-    {16, TimeoutKind::kSocketSend, 1, -EAGAIN},      // sendmsg
-    {17, TimeoutKind::kSocketReceive, 1, -EAGAIN},   // recvmsg
-    {18, TimeoutKind::kSocketReceive, 1, -EAGAIN},   // accept4
+    {5, TimeoutKind::kSocketReceive, 1, -EAGAIN},       // accept
+    {9, TimeoutKind::kSocketSend, 1, -EAGAIN},          // send
+    {10, TimeoutKind::kSocketReceive, 1, -EAGAIN},      // recv
+    {11, TimeoutKind::kSocketSend, 1, -EAGAIN},         // sendto
+    {12, TimeoutKind::kSocketReceive, 1, -EAGAIN},      // recvfrom
+    {16, TimeoutKind::kSocketSend, 1, -EAGAIN},         // sendmsg
+    {17, TimeoutKind::kSocketReceive, 1, -EAGAIN},      // recvmsg
+    {18, TimeoutKind::kSocketReceive, 1, -EAGAIN},      // accept4
 }};
 constexpr std::array<Entry, 2> kIpcCalls = {{
-    {1, TimeoutKind::kNone, 0, 0},                // semop
-    {4, TimeoutKind::kTimespec32, 5, -EAGAIN},    // semtimedop
+    {1, TimeoutKind::kNone, 0, 0},              // semop
+    {4, TimeoutKind::kTimespec32, 5, -EAGAIN},  // semtimedop
 }};
 
 std::array<uint64_t, 6> Arguments(const Registers& r, bool compat) {
