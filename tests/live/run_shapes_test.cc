@@ -32,7 +32,7 @@ class ShapeOf : public ::testing::TestWithParam<Shape> {
     AdoptOrphans();
     const int count = Scaled(GetParam().full, GetParam().quick);
     const Twins twins =
-        ExpectSameAsBare({TargetPath(program), GetParam().name, std::to_string(count)}, {.timeout_s = 300});
+        ExpectSameAsBare({TargetPath(program), GetParam().name, std::to_string(count)}, {.timeout_s = Scaled(300, 90)});
     EXPECT_NE(twins.bare.out, "");
     EXPECT_TRUE(WIFEXITED(twins.bare.status));
     EXPECT_TRUE(NoDescendantIsLeft()) << "the tracer outlives the program";

@@ -42,7 +42,7 @@ class Signals : public ::testing::TestWithParam<SignalCase> {
  protected:
   static void ExpectSameSignals(const std::string& program) {
     const std::string count = std::to_string(Scaled(GetParam().full, GetParam().quick));
-    const Twins twins = ExpectSameAsBare({TargetPath(program), GetParam().name, count}, {.timeout_s = 300});
+    const Twins twins = ExpectSameAsBare({TargetPath(program), GetParam().name, count}, {.timeout_s = Scaled(300, 90)});
     EXPECT_EQ(DescribeStatus(twins.bare.status), "exit 0");
     EXPECT_NE(twins.bare.out, "");
   }
