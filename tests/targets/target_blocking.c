@@ -47,7 +47,7 @@ static int fd = -1;     // what the call waits on
 static int peer = -1;   // its other end
 static int queue = -1;  // a System V or POSIX queue or semaphore
 static pid_t helper;
-static int* word;       // shared with the helper
+static int* word;  // shared with the helper
 static char dir[] = "/tmp/target_blocking.XXXXXX";
 static char path[PATH_MAX];
 static struct sockaddr_un address = {.sun_family = AF_UNIX};

@@ -124,13 +124,15 @@ static void SayChildren(void) {
 
 // The lines of /proc/self/status that do not vary from run to run.
 static void SayStatus(void) {
-  static const char* const varying[] = {"Pid:", "Tgid:", "Ngid:", "NStgid:", "NSpid:", "NSpgid:", "NSsid:", "Vm", "Rss",
-                                        "voluntary", "nonvoluntary", "TracerPid:", "HugetlbPages:", "State:", "SigQ:"};
+  static const char* const varying[] = {
+      "Pid:", "Tgid:",     "Ngid:",        "NStgid:",    "NSpid:",        "NSpgid:", "NSsid:", "Vm",
+      "Rss",  "voluntary", "nonvoluntary", "TracerPid:", "HugetlbPages:", "State:",  "SigQ:"};
   char line[4096];
   FILE* file = fopen("/proc/self/status", "r");
   while (file != NULL && fgets(line, sizeof line, file) != NULL) {
     int skip = 0;
-    for (size_t i = 0; i < sizeof varying / sizeof varying[0]; i++) skip |= !strncmp(line, varying[i], strlen(varying[i]));
+    for (size_t i = 0; i < sizeof varying / sizeof varying[0]; i++)
+      skip |= !strncmp(line, varying[i], strlen(varying[i]));
     if (!skip) Say("status %s", line);
   }
   if (file != NULL) fclose(file);

@@ -24,7 +24,8 @@ static void SayWait(int options) {
   } else if (info.si_pid == 0) {
     printf("nothing to wait for\n");
   } else {
-    printf("code %d status %d pid %d uid %d\n", info.si_code, info.si_status, info.si_pid == child, info.si_uid == getuid());
+    printf("code %d status %d pid %d uid %d\n", info.si_code, info.si_status, info.si_pid == child,
+           info.si_uid == getuid());
   }
 }
 
@@ -274,9 +275,11 @@ static const struct {
   const char* name;
   void (*run)(void);
 } kCases[] = {
-    {"sequence", Sequence},   {"kill-stopped", KillStopped}, {"self-stop", SelfStop},
-    {"threads", Threads},     {"while-cloning", WhileCloning}, {"handlers", HandlersAroundAStop},
-    {"child-signals", ChildSignals}, {"no-cldstop", NoSignalForStops}, {"orphaned", Orphaned},
+    {"sequence", Sequence},          {"kill-stopped", KillStopped},
+    {"self-stop", SelfStop},         {"threads", Threads},
+    {"while-cloning", WhileCloning}, {"handlers", HandlersAroundAStop},
+    {"child-signals", ChildSignals}, {"no-cldstop", NoSignalForStops},
+    {"orphaned", Orphaned},
 };
 
 int main(int argc, char** argv) {

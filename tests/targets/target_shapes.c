@@ -52,7 +52,9 @@ static void ExecThread(void) {
   while (1) pause();
 }
 
-static void SayPid(const char* pid) { printf("exec kept the pid: %d\n", atoi(pid) == getpid() && gettid() == getpid()); }
+static void SayPid(const char* pid) {
+  printf("exec kept the pid: %d\n", atoi(pid) == getpid() && gettid() == getpid());
+}
 
 static void* Nothing(void* unused) { return unused; }
 
@@ -129,8 +131,8 @@ static void CloneFlags(void) {
   CloneWith("CLONE_VFORK", CLONE_VFORK | SIGCHLD, 5);
   CloneWith("CLONE_UNTRACED", CLONE_UNTRACED | SIGCHLD, 6);
   CloneWith("CLONE_UNTRACED|CLONE_VM", CLONE_UNTRACED | CLONE_VM | SIGCHLD, 7);
-  CloneWith("CLONE_FILES|CLONE_FS|CLONE_VM|CLONE_SIGHAND",
-            CLONE_FILES | CLONE_FS | CLONE_VM | CLONE_SIGHAND | SIGCHLD, 8);
+  CloneWith("CLONE_FILES|CLONE_FS|CLONE_VM|CLONE_SIGHAND", CLONE_FILES | CLONE_FS | CLONE_VM | CLONE_SIGHAND | SIGCHLD,
+            8);
 }
 
 static int CloneSibling(void* unused) {
@@ -172,9 +174,8 @@ static void CloneThread(void) {
 
 static void Clone3(void) {
   int pidfd = -1, status;
-  struct clone_args arguments = {.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-                                 .pidfd = (uint64_t)(uintptr_t)&pidfd,
-                                 .exit_signal = SIGCHLD};
+  struct clone_args arguments = {
+      .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uint64_t)(uintptr_t)&pidfd, .exit_signal = SIGCHLD};
   const pid_t child = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
   if (child == 0) _exit(11);
   siginfo_t info;
@@ -329,10 +330,18 @@ static const struct {
   const char* name;
   void (*run)(void);
 } kShapes[] = {
-    {"exec-thread", ExecThread}, {"exec-storm", ExecStorm},     {"vfork", Vfork},
-    {"clone-flags", CloneFlags}, {"clone-parent", CloneParent}, {"clone-thread", CloneThread},
-    {"clone3", Clone3},          {"thread-storm", ThreadStorm}, {"fork-storm", ForkStorm},
-    {"many-threads", ManyThreads}, {"kill-storm", KillStorm},   {"leader-exits", LeaderExits},
+    {"exec-thread", ExecThread},
+    {"exec-storm", ExecStorm},
+    {"vfork", Vfork},
+    {"clone-flags", CloneFlags},
+    {"clone-parent", CloneParent},
+    {"clone-thread", CloneThread},
+    {"clone3", Clone3},
+    {"thread-storm", ThreadStorm},
+    {"fork-storm", ForkStorm},
+    {"many-threads", ManyThreads},
+    {"kill-storm", KillStorm},
+    {"leader-exits", LeaderExits},
     {"leader-exits-then-exec", LeaderExitsThenExec},
 };
 

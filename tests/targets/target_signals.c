@@ -239,7 +239,8 @@ static void SayMask(int signo, siginfo_t* info, void* context) {
   sigprocmask(SIG_BLOCK, NULL, &now);
   sigaltstack(NULL, &stack);
   printf("in handler of %d: blocked self %d, USR2 %d, TERM %d, on the alternate stack %d\n", signo,
-         sigismember(&now, signo), sigismember(&now, SIGUSR2), sigismember(&now, SIGTERM), stack.ss_flags == SS_ONSTACK);
+         sigismember(&now, signo), sigismember(&now, SIGUSR2), sigismember(&now, SIGTERM),
+         stack.ss_flags == SS_ONSTACK);
 }
 
 static void NestWith(const char* what, int flags) {
@@ -406,10 +407,20 @@ static const struct {
   const char* name;
   void (*run)(void);
 } kCases[] = {
-    {"info", Info},          {"faults", Faults},        {"many-faults", ManyFaults},  {"context", ChangedContext},
-    {"handlers", Handlers},  {"pending", Pending},      {"signalfd", Signalfd},       {"storm", Storm},
-    {"threads", ThreadSignals}, {"blocked-fault", BlockedFault}, {"ignored-fault", IgnoredFault},
-    {"reraise", HandlerReraises}, {"abort-caught", AbortCaught}, {"overflow", Overflow},
+    {"info", Info},
+    {"faults", Faults},
+    {"many-faults", ManyFaults},
+    {"context", ChangedContext},
+    {"handlers", Handlers},
+    {"pending", Pending},
+    {"signalfd", Signalfd},
+    {"storm", Storm},
+    {"threads", ThreadSignals},
+    {"blocked-fault", BlockedFault},
+    {"ignored-fault", IgnoredFault},
+    {"reraise", HandlerReraises},
+    {"abort-caught", AbortCaught},
+    {"overflow", Overflow},
 };
 
 int main(int argc, char** argv) {
