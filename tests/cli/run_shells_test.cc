@@ -10,6 +10,8 @@
 namespace zxctl::test {
 namespace {
 
+constexpr const char* kPrompt = "ready$";
+
 // A tmux session of its own server. What is on its screen is compared; keys are typed when the screen shows that the
 // program is ready for them.
 class Tmux {
@@ -23,7 +25,14 @@ class Tmux {
   ~Tmux() { (void)Call({"kill-server"}); }
 
   void Keys(const std::string& keys) { (void)Call({"send-keys", "-t", ":", keys}); }
-  // A command line of the shell.
+  // A command line, once the shell stands at its prompt: keys typed earlier would be echoed where they do not belong.
+  void Command(const std::string& line) {
+    ExpectPrompt();
+    Type(line);
+  }
+  void ExpectPrompt() {
+    EXPECT_TRUE(WaitUntil([&] { return LastLine() == kPrompt; })) << Screen();
+  }
   void Type(const std::string& line) {
     (void)Call({"send-keys", "-t", ":", "-l", line});
     Keys("Enter");
@@ -41,6 +50,11 @@ class Tmux {
   [[nodiscard]] bool Ended() { return Call({"has-session"}).status != 0; }
 
  private:
+  std::string LastLine() {
+    std::string last;
+    for (const std::string& line : SplitLines(Screen())) last = line.empty() ? last : line;
+    return last;
+  }
   Outcome Call(const Argv& words) {
     Argv argv = {"tmux", "-L", name_, "-f", "/dev/null"};
     argv.insert(argv.end(), words.begin(), words.end());
@@ -61,32 +75,32 @@ std::string Quoted(const Argv& argv) {
 std::string JobControlSession(const Argv& shell) {
   const TempDir dir;
   Tmux tmux("PS1='ready$ ' " + Quoted(shell) + "; echo shell ended with $? > " + dir.Path("status") + "; cat");
-  tmux.Expect("ready$");
-  tmux.Type("sleep 1000");
+  tmux.Command("sleep 1000");
   tmux.ExpectForeground("sleep");
   tmux.Keys("C-c");
-  tmux.Type("echo interrupted: $?");
+  tmux.Command("echo interrupted: $?");
   tmux.Expect("interrupted: 130");
-  tmux.Type("sleep 1001");
+  tmux.Command("sleep 1001");
   tmux.ExpectForeground("sleep");
   tmux.Keys("C-z");
   tmux.Expect("Stopped");
-  tmux.Type("jobs; bg; jobs; echo in the background");
+  tmux.Command("jobs; bg; jobs; echo in the background");
   tmux.Expect("\nin the background");
-  tmux.Type("fg");
+  tmux.Command("fg");
   tmux.ExpectForeground("sleep");
   tmux.Keys("C-z");
-  tmux.Type("echo stopped again: $?");
+  tmux.Command("echo stopped again: $?");
   tmux.Expect("stopped again: 148");
-  tmux.Type("fg");
+  tmux.Command("fg");
   tmux.ExpectForeground("sleep");
   tmux.Keys("C-c");
-  tmux.Type("echo killed: $?");
+  tmux.Command("echo killed: $?");
   tmux.Expect("killed: 130");
-  tmux.Type("echo through a pipe | cat | cat; (exit 3); echo subshell: $?");
-  tmux.Expect("subshell: 3");
+  tmux.Command("echo through a pipe | cat | cat; (exit 3); echo subshell: $?");
+  tmux.Expect("\nsubshell: 3");
+  tmux.ExpectPrompt();
   const std::string screen = tmux.Screen();
-  tmux.Type("exit 5");
+  tmux.Command("exit 5");
   EXPECT_TRUE(WaitUntil([&] { return !FileText(dir.Path("status")).empty(); }));
   return screen + FileText(dir.Path("status"));
 }
@@ -104,36 +118,35 @@ TEST(RunBash, InteractiveJobControlUnderTmuxIsTheSame) {
 TEST(RunUnderBash, SupervisedJobIsInterruptedStoppedAndResumedLikeAnyOther) {
   if (!HasProgram("tmux")) GTEST_SKIP() << "tmux is not installed";
   Tmux tmux("PS1='ready$ ' bash --norc --noprofile -i");
-  tmux.Expect("ready$");
-  tmux.Type(Quoted(Supervised({"cat"})));
+  tmux.Command(Quoted(Supervised({"cat"})));
   tmux.ExpectForeground("cat");
   tmux.Type("first line");
   tmux.Expect("first line\nfirst line");
   tmux.Keys("C-z");
   tmux.Expect("Stopped");
-  tmux.Type("echo stopped: $?");
+  tmux.Command("echo stopped: $?");
   tmux.Expect("stopped: 148");
-  tmux.Type("fg");
+  tmux.Command("fg");
   tmux.ExpectForeground("cat");
   tmux.Type("second line");
   tmux.Expect("second line\nsecond line");
   tmux.Keys("C-c");
-  tmux.Type("echo interrupted: $?");
+  tmux.Command("echo interrupted: $?");
   tmux.Expect("interrupted: 130");
-  tmux.Type(Quoted(Supervised({"sh", "-c", "kill -SEGV $$"}, {"--report=none"})) + "; echo died: $?");
+  tmux.Command(Quoted(Supervised({"sh", "-c", "kill -SEGV $$"}, {"--report=none"})) + "; echo died: $?");
   tmux.Expect("died: 139");
 }
 
 TEST(RunUnderBash, ReportStandsBeforeThePrompt) {
   if (!HasProgram("tmux")) GTEST_SKIP() << "tmux is not installed";
-  Tmux tmux("PS1='the-prompt> ' bash --norc --noprofile -i");
-  tmux.Expect("the-prompt>");
-  tmux.Type(Quoted(Supervised({TargetPath("target_end"), "fault"}, {"--color=never"})));
+  Tmux tmux("PS1='ready$ ' bash --norc --noprofile -i");
+  tmux.Command(Quoted(Supervised({TargetPath("target_end"), "fault"}, {"--color=never"})));
   tmux.Expect("end of the report");
   tmux.Expect("Segmentation fault");
+  tmux.ExpectPrompt();
   const std::string screen = tmux.Screen();
   EXPECT_LT(screen.rfind("end of the report"), screen.rfind("Segmentation fault"));
-  EXPECT_LT(screen.rfind("Segmentation fault"), screen.rfind("the-prompt>"));
+  EXPECT_LT(screen.rfind("Segmentation fault"), screen.rfind(kPrompt));
 }
 
 class ScriptOf : public ::testing::TestWithParam<const char*> {};
