@@ -51,7 +51,7 @@ Result<bool> CoreMemory::Copy(const CoreRegion& region, uint64_t offset) {
     const Chunk chunk{.address = region.map.start + done,
                       .offset = offset + done,
                       .bytes = static_cast<size_t>(std::min<uint64_t>(kChunkBytes, region.file_bytes - done))};
-    const Result<bool> copied = CopyChunk(chunk, knows_holes);
+    Result<bool> copied = CopyChunk(chunk, knows_holes);
     if (!copied || !*copied) return copied;
   }
   return true;

@@ -110,7 +110,7 @@ Result<bool> Reserve(int fd, std::vector<CoreRegion>& regions, CoreLayout& layou
 
 Result<bool> CopyRegions(CoreMemory& memory, std::span<const CoreRegion> regions, const CoreLayout& layout) {
   for (const size_t i : CopyOrder(regions)) {
-    const Result<bool> copied = memory.Copy(regions[i], layout.offsets[i]);
+    Result<bool> copied = memory.Copy(regions[i], layout.offsets[i]);
     if (!copied || !*copied) return copied;
   }
   return true;
@@ -128,12 +128,12 @@ Result<bool> WriteContents(const CoreRequest& request, int fd) {
   ChooseContents(regions, ReadFilter(tid), memory, page_bytes);
   const std::vector<std::byte> notes = BuildCoreNotes(request, ReadProcess(request), regions, page_bytes);
   CoreLayout layout = MakeCoreLayout(regions, notes, page_bytes);
-  const Result<bool> reserved = Reserve(fd, regions, layout, notes, page_bytes);
+  Result<bool> reserved = Reserve(fd, regions, layout, notes, page_bytes);
   if (!reserved) return reserved;
   const std::string_view head(reinterpret_cast<const char*>(layout.head.data()), layout.head.size());
   const Result<void> written = WriteAll(fd, head, kNever);
   if (!written) return Fail(written.error());
-  const Result<bool> copied = CopyRegions(memory, regions, layout);
+  Result<bool> copied = CopyRegions(memory, regions, layout);
   if (!copied) return copied;
   return *reserved && *copied;
 }

@@ -11,10 +11,10 @@
 namespace zxctl::report {
 
 // A frame with its module and without a name.
-[[nodiscard]] Frame BareFrame(const UnwoundFrame& frame, ModuleTable& modules);
+[[nodiscard]] Frame BareFrame(const UnwoundFrame& unwound, ModuleTable& modules);
 
 // The frame and the functions inlined in it, innermost first, in the order of the report.
-void AppendNamedFrames(const UnwoundFrame& frame, ModuleTable& modules, Symbolizer& symbolizer,
+void AppendNamedFrames(const UnwoundFrame& unwound, ModuleTable& modules, Symbolizer& symbolizer,
                        std::vector<Frame>& out);
 
 }  // namespace zxctl::report

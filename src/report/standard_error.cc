@@ -28,6 +28,15 @@ bool Is(const UniqueFd& fd, FileIdentity wanted) {
   return fd.valid() && fstat(fd.get(), &info) == 0 && info.st_dev == wanted.dev && info.st_ino == wanted.ino;
 }
 
+// A program that closed its standard error may have opened a file of data under that number, which a report would damage.
+// Shells and daemons open what they redirect to for writing only; what is opened for reading too is data.
+bool MayBeData(const UniqueFd& fd) {
+  struct stat info {};
+  if (!fd.valid() || fstat(fd.get(), &info) != 0) return true;
+  const bool file = S_ISREG(info.st_mode) || S_ISBLK(info.st_mode);
+  return file && (fcntl(fd.get(), F_GETFL) & O_ACCMODE) != O_WRONLY;
+}
+
 }  // namespace
 
 UniqueFd BorrowStandardError(FileIdentity wanted, std::span<const pid_t> pids) {
@@ -35,7 +44,7 @@ UniqueFd BorrowStandardError(FileIdentity wanted, std::span<const pid_t> pids) {
   for (const pid_t pid : pids) {
     UniqueFd fd = Duplicate(pid);
     if (Is(fd, wanted)) return fd;
-    if (pid == pids.front()) first = std::move(fd);
+    if (pid == pids.front() && !MayBeData(fd)) first = std::move(fd);
   }
   return first;
 }

@@ -15,7 +15,7 @@ constexpr size_t kLongestCommand = 4000;
 
 // One word as a shell would take it, if it holds nothing that had to be escaped.
 std::string Quoted(const std::string& word) {
-  const std::string safe = Shown(word);
+  std::string safe = Shown(word);
   const auto plain = [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) ||
            std::string_view("_@%+=:,./-").find(c) != std::string_view::npos;

@@ -113,7 +113,12 @@ void Tracer::AdoptOrphan(pid_t tid) {
 
 void Tracer::OnChildEvent(Thread& thread) {
   uint64_t child = 0;
-  if (ops_.GetEventMessage(thread.tid, child).ok() && child != 0 && thread.process != nullptr) {
+  siginfo_t info{};
+  // A creator that SIGKILL hits in its event goes on to its exit event: then the message is an exit status, not a tid. What
+  // it stands at now was true when the message was read.
+  const bool names_a_child = ops_.GetEventMessage(thread.tid, child).ok() && child != 0 &&
+                             ops_.GetSiginfo(thread.tid, info).ok() && info.si_code >> 8 != PTRACE_EVENT_EXIT;
+  if (names_a_child && thread.process != nullptr) {
     Announce(thread, static_cast<pid_t>(child));
   }
   Apply(thread.tid, Of(EventKind::kEventStop));

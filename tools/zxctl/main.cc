@@ -31,7 +31,7 @@ int Main(int argc, char** argv) {
   DoctorOptions doctor_options;
   pid_t pid = 0;
   CLI::App* doctor = app.add_subcommand("doctor", "Say whether supervision works here, and who traces a process");
-  auto* pid_option = doctor->add_option("PID", pid, "The process to look at")->check(CLI::PositiveNumber);
+  auto* pid_option = doctor->add_option("PID", pid, "The process to look at")->check(CLI::Range(1, 1 << 22));
   doctor->add_flag("--json", doctor_options.json, "Print JSON");
 
   std::vector<std::string> words(argv + 1, argv + argc);

@@ -104,7 +104,7 @@ std::string FindProgram(const std::string& name, ProgramError& error) {
   std::istringstream folders(path != nullptr ? path : kDefaultPath);
   std::string seen;
   for (std::string folder; std::getline(folders, folder, ':');) {
-    const std::string candidate = (folder.empty() ? "." : folder) + "/" + name;
+    std::string candidate = (folder.empty() ? "." : folder) + "/" + name;
     if (IsExecutableFile(candidate)) return candidate;
     if (seen.empty() && Exists(candidate)) seen = candidate;
   }

@@ -31,12 +31,11 @@ bool CheckReportFile(const std::string& path) {
 bool CheckFolder(const std::string& path, const char* option) {
   if (path.empty()) return true;
   struct stat info {};
+  const bool there = stat(path.c_str(), &info) == 0;
   std::string problem;
-  if (stat(path.c_str(), &info) != 0) {
-    problem = ErrnoText(errno);
-  } else if (!S_ISDIR(info.st_mode)) {
+  if (there && !S_ISDIR(info.st_mode)) {
     problem = "it is not a directory";
-  } else if (access(path.c_str(), W_OK | X_OK) != 0) {
+  } else if (!there || access(path.c_str(), W_OK | X_OK) != 0) {
     problem = ErrnoText(errno);
   }
   if (problem.empty()) return true;

@@ -21,8 +21,8 @@ void AddDuration(CLI::App& app, const std::string& name, int64_t& out, const std
 }
 
 void AddChoice(CLI::App& app, const std::string& name, const std::vector<std::string>& choices, const std::string& help,
-               std::function<void(const std::string&)> store) {
-  app.add_option_function<std::string>(name, std::move(store), help)->check(CLI::IsMember(choices))->type_name("");
+               const std::function<void(const std::string&)>& store) {
+  app.add_option_function<std::string>(name, store, help)->check(CLI::IsMember(choices))->type_name("");
 }
 
 }  // namespace
@@ -36,8 +36,7 @@ void DeclareRun(CLI::App& app, RunOptions& options) {
             [&options](const std::string& v) { options.kill_on_tracer_death = v == "kill"; });
   AddChoice(app, "--report", {"text", "json", "none"}, "How a crash report looks (text)",
             [&options](const std::string& v) { options.report = v; });
-  app.add_option("--report-file", options.report_file, "Append reports to this file instead of standard error")
-      ->type_name("PATH");
+  app.add_option("--report-file", options.report_file, "Append reports to this file too")->type_name("PATH");
   app.add_option("--report-dir", options.report_dir, "Write each report to a file of its own in this directory")
       ->type_name("DIR");
   AddDuration(app, "--report-budget", options.report_budget_ns, "How long a dying process is held for its report (5s)");

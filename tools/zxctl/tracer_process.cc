@@ -110,6 +110,7 @@ Result<std::string> FindHelper(const std::string& name) {
 
 Result<void> StartDetached(const std::vector<std::string>& arguments, int ring_fd) {
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   int pipe_fds[2];

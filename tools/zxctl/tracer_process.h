@@ -12,8 +12,8 @@ namespace zxctl {
 // for.
 [[nodiscard]] Result<std::string> FindHelper(const std::string& name);
 
-// Executes `argv` in a process of its own session that is not a child of this one, with the descriptor `ring_fd` and
+// Executes `arguments` in a process of its own session that is not a child of this one, with the descriptor `ring_fd` and
 // nothing else but /dev/null, in the root directory. Returns when it has been executed.
-[[nodiscard]] Result<void> StartDetached(const std::vector<std::string>& argv, int ring_fd);
+[[nodiscard]] Result<void> StartDetached(const std::vector<std::string>& arguments, int ring_fd);
 
 }  // namespace zxctl

@@ -14,8 +14,8 @@ namespace {
 std::optional<uint64_t> WideRegister(int8_t id, const arch::Registers& r) {
   const std::array<uint64_t, 16> values = {r.rax, r.rcx, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi,
                                            r.r8,  r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15};
-  if (id < 0 || static_cast<size_t>(id) >= values.size()) return std::nullopt;
-  return values[static_cast<size_t>(id)];
+  if (id < 0 || static_cast<unsigned char>(id) >= values.size()) return std::nullopt;
+  return values[static_cast<unsigned char>(id)];
 }
 
 bool IsHighByte(ZydisRegister reg) { return reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH; }
