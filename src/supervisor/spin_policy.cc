@@ -7,8 +7,6 @@
 #include <array>
 #include <charconv>
 
-#include "base/clock.h"
-
 namespace zxctl {
 namespace {
 
@@ -38,7 +36,6 @@ SpinPolicy::SpinPolicy() : loadavg_(open("/proc/loadavg", O_RDONLY | O_CLOEXEC))
 }
 
 bool SpinPolicy::CpuIsIdle() const {
-  if (cpus_ < 2) return false;
   std::array<char, 64> buffer;
   const ssize_t got = pread(loadavg_.get(), buffer.data(), buffer.size(), 0);
   if (got <= 0) return false;
@@ -47,7 +44,9 @@ bool SpinPolicy::CpuIsIdle() const {
   return running && *running <= cpus_;
 }
 
-int64_t SpinPolicy::SpinUntilNs(int64_t now_ns) {
+int64_t SpinPolicy::SpinUntilNs(const Clock& clock) {
+  if (cpus_ < 2) return 0;
+  const int64_t now_ns = clock.NowNs();
   if (now_ns - checked_ns_ > kBeliefNs) {
     checked_ns_ = now_ns;
     idle_ = CpuIsIdle();

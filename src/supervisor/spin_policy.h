@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/unique_fd.h"
 
 namespace zxctl {
@@ -17,8 +18,8 @@ class SpinPolicy {
   SpinPolicy();
   virtual ~SpinPolicy() = default;
 
-  // Until when to spin for a stop that began to be waited for at `now_ns`; 0 for not at all.
-  [[nodiscard]] virtual int64_t SpinUntilNs(int64_t now_ns);
+  // Until when to spin for a stop that is waited for from now on; 0 for not at all.
+  [[nodiscard]] virtual int64_t SpinUntilNs(const Clock& clock);
 
  private:
   [[nodiscard]] bool CpuIsIdle() const;

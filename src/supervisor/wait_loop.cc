@@ -2,25 +2,32 @@
 
 #include <algorithm>
 
+#include "arch/arch.h"
+
 namespace zxctl {
 namespace {
 
 // While spinning, signals are looked at once in so many turns; the other turns ask for the last tid only.
-constexpr int kTurnsPerSignalLook = 4;
+constexpr int kTurnsPerSignalLook = 8;
+// Turns that follow at once upon another disturb the CPU that is about to stop the tracee.
+constexpr int kPausesPerTurn = 30;
 // One thread that stops again and again must not keep us from hearing of the others.
-constexpr unsigned kSpinsPerSignalLook = 8;
+constexpr unsigned kRepeatsPerSignalLook = 8;
+// A look for the same thread's next stop is tried again this often after it was in vain.
+constexpr unsigned kStopsPerTry = 16;
 
 }  // namespace
 
 void WaitLoop::Run(const Callbacks& callbacks) {
-  bool may_spin = false;
+  bool after_stop = false;
   while (!callbacks.done()) {
     if (timers_.next_deadline() != kNever) timers_.RunDue(clock_.NowNs());
     WaitResult found = Find();
-    if (found.tid <= 0 && may_spin) found = Spin(callbacks);
+    if (found.tid <= 0 && after_stop) found = TakeRepeat(callbacks);
+    if (found.tid <= 0 && after_stop) found = Spin(callbacks);
     if (found.tid <= 0) found = Sleep(callbacks);
-    may_spin = found.tid > 0;
-    if (may_spin) callbacks.on_wait(found);
+    after_stop = found.tid > 0;
+    if (after_stop) callbacks.on_wait(found);
   }
 }
 
@@ -45,14 +52,21 @@ WaitResult WaitLoop::HandleWake(const Wake& wake, const Callbacks& callbacks) {
   return {};
 }
 
+// Where all share one CPU, the thread that was just resumed has often stopped again before we run at all.
+WaitResult WaitLoop::TakeRepeat(const Callbacks& callbacks) {
+  ++stops_;
+  if (stops_ % kRepeatsPerSignalLook == 0) return HandleWake(wakeups_.Take(0), callbacks);
+  if (!repeats_ && stops_ % kStopsPerTry != 1) return {};
+  const WaitResult last = finder_.TakeLast();
+  repeats_ = last.tid > 0;
+  return last;
+}
+
 WaitResult WaitLoop::Spin(const Callbacks& callbacks) {
-  const int64_t end = spin_.SpinUntilNs(clock_.NowNs());
+  const int64_t end = spin_.SpinUntilNs(clock_);
   if (end == 0) return {};
-  if (++spins_ % kSpinsPerSignalLook == 0) {
-    const WaitResult named = HandleWake(wakeups_.Take(0), callbacks);
-    if (named.tid > 0) return named;
-  }
   for (int turn = 1; clock_.NowNs() < end; ++turn) {
+    for (int pause = 0; pause < kPausesPerTurn; ++pause) arch::RelaxCpu();
     const WaitResult last = finder_.TakeLast();
     if (last.tid > 0) return last;
     if (turn % kTurnsPerSignalLook != 0) continue;

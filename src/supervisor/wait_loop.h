@@ -32,6 +32,7 @@ class WaitLoop {
   // A stop that no signal has to name.
   [[nodiscard]] WaitResult Find();
   [[nodiscard]] WaitResult HandleWake(const Wake& wake, const Callbacks& callbacks);
+  [[nodiscard]] WaitResult TakeRepeat(const Callbacks& callbacks);
   [[nodiscard]] WaitResult Spin(const Callbacks& callbacks);
   [[nodiscard]] WaitResult Sleep(const Callbacks& callbacks);
 
@@ -40,7 +41,8 @@ class WaitLoop {
   TimerQueue& timers_;
   const Clock& clock_;
   SpinPolicy& spin_;
-  unsigned spins_ = 0;
+  unsigned stops_ = 0;
+  bool repeats_ = false;  // the last look for another stop of the same thread found one
 };
 
 }  // namespace zxctl

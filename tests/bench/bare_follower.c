@@ -1,5 +1,6 @@
 // The peer of the benchmarks: the least that a ptrace program can do and still follow a whole program tree.
-//   bare_follower [-i] PROGRAM ARGS…      -i: int3 is skipped, after a look at the registers as any handler needs it
+//   bare_follower [-i] [-s] PROGRAM ARGS…      -i: int3 is skipped, after a look at the registers as any handler needs it
+//                                              -s: asks for the next stop again and again instead of sleeping
 // It knows nothing, decides nothing and remembers nothing, so nothing that follows every task and passes every signal on
 // with blocking waits can be faster by much.
 #include <errno.h>
@@ -51,11 +52,17 @@ static void Resume(pid_t tid, int status, int skip_int3) {
 }
 
 int main(int argc, char** argv) {
-  const int skip_int3 = argc > 1 && strcmp(argv[1], "-i") == 0;
-  const pid_t child = argc > 1 + skip_int3 ? Launch(argv + 1 + skip_int3) : -1;
+  int skip_int3 = 0, spin = 0, first = 1;
+  for (; first < argc && argv[first][0] == '-'; ++first) {
+    skip_int3 |= strcmp(argv[first], "-i") == 0;
+    spin |= strcmp(argv[first], "-s") == 0;
+  }
+  const pid_t child = first < argc ? Launch(argv + first) : -1;
   if (child < 0) return perror("bare_follower"), 125;
   int status, result = 0;
-  for (pid_t tid; (tid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR;) {
+  const int options = __WALL | (spin ? WNOHANG : 0);
+  for (pid_t tid; (tid = waitpid(-1, &status, options)) >= 0 || errno == EINTR;) {
+    if (tid <= 0) continue;
     if (WIFSTOPPED(status)) Resume(tid, status, skip_int3);
     if (tid == child && !WIFSTOPPED(status)) result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }

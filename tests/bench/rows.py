@@ -234,8 +234,9 @@ def int3(ctx):
     ):
         with load():
             ratio, first, second = compare(ours, theirs, ctx.pairs)
+            others, notes = peers(ctx, program, {"bare that spins": ctx.bare("-i", "-s")}, second)
         rows.append(Row(name, f"{title} x{count}", "bare loop", ratio, ctx.bound(bound),
-                        times={"zxctl": first, "bare": second}))
+                        times={"zxctl": first, "bare": second, **others}, notes=notes))
     return rows
 
 

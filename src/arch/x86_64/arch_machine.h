@@ -41,6 +41,9 @@ size_t NameRegisters(const Registers& registers, std::span<NamedValue, kNamedReg
 // kernel uses).
 [[nodiscard]] bool IsCanonical(uint64_t address);
 
+// For the turns of a loop that waits for another CPU.
+inline void RelaxCpu() { __builtin_ia32_pause(); }
+
 // ---- restart.cc: the system call a stopped thread was in -------------------------------------------------------
 
 // A value that makes the kernel run an interrupted call again when no handler runs, and fail it with EINTR when one does
