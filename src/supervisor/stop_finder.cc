@@ -1,5 +1,7 @@
 #include "supervisor/stop_finder.h"
 
+#include <sys/wait.h>
+
 #include <algorithm>
 
 namespace zxctl {
@@ -17,12 +19,28 @@ constexpr int64_t kMinScanDelayNs = 200 * kNsPerUs;
 constexpr int64_t kCheapScanNs = 2 * kNsPerUs;
 // After a stop that went unnamed, more are expected for this long.
 constexpr int64_t kCrowdedNs = 10 * kNsPerMs;
+// Among so few, asking for anybody's stop costs no more than asking for one tid's.
+constexpr size_t kFew = 4;
 
 }  // namespace
 
 WaitResult StopFinder::Found(WaitResult result) {
-  if (result.tid > 0) Remember(result.tid);
+  const bool ended = WIFEXITED(result.status) || WIFSIGNALED(result.status);
+  if (!ended) {
+    Remember(result.tid);
+    return result;
+  }
+  Forget(result.tid);
+  // Its SIGCHLD, too, may have hidden somebody's.
+  OweScanSoon(clock_.NowNs());
   return result;
+}
+
+WaitResult StopFinder::AskFor(pid_t tid) {
+  const WaitResult result = ops_.Wait(tid);
+  if (result.tid > 0) return Found(result);
+  if (result.tid < 0) Forget(tid);
+  return {};
 }
 
 void StopFinder::Remember(pid_t tid) {
@@ -39,6 +57,10 @@ void StopFinder::Remember(pid_t tid) {
   recents_.push_back({tid, now});
 }
 
+void StopFinder::Forget(pid_t tid) {
+  std::erase_if(recents_, [&](const Recent& r) { return r.tid == tid; });
+}
+
 void StopFinder::OweScanSoon(int64_t now_ns) {
   if (scan_due_ns_ != kNever) return;
   scan_due_ns_ = now_ns + std::clamp(kScanShare * scan_cost_ns_, kMinScanDelayNs, kMaxScanDelayNs);
@@ -52,17 +74,19 @@ void StopFinder::SetPopulation(size_t children) {
 }
 
 WaitResult StopFinder::TakeNamed(pid_t tid) {
-  const WaitResult result = tid > 0 ? ops_.Wait(tid) : WaitResult{};
+  const WaitResult result = tid > 0 ? AskFor(tid) : WaitResult{};
   // Only a stop that is really there shows that its SIGCHLD hid nobody's: one that was dealt with before, or a task that
   // is gone, may have kept the stop of the only one left from being named.
   if (result.tid <= 0 || population_ != 1) OweScanSoon(clock_.NowNs());
-  return result.tid > 0 ? Found(result) : WaitResult{};
+  return result;
 }
 
-WaitResult StopFinder::TakeLast() {
-  if (recents_.empty()) return {};
-  const WaitResult result = ops_.Wait(recents_.back().tid);
-  return result.tid > 0 ? Found(result) : WaitResult{};
+WaitResult StopFinder::TakeLikely() {
+  if (population_ <= kFew) {
+    const WaitResult result = ops_.Wait(-1);
+    return result.tid > 0 ? Found(result) : WaitResult{};
+  }
+  return recents_.empty() ? WaitResult{} : AskFor(recents_.back().tid);
 }
 
 WaitResult StopFinder::TakeRecent() {
@@ -73,22 +97,22 @@ WaitResult StopFinder::TakeRecent() {
     return {};
   }
   const int64_t oldest = now - kRecentNs;
-  for (size_t tried = 0; tried < recents_.size(); ++tried) {
+  for (size_t left = recents_.size(); left > 0 && !recents_.empty(); --left) {
     cursor_ = (cursor_ + 1) % recents_.size();
     const Recent recent = recents_[cursor_];
     if (recent.seen_ns < oldest) continue;
-    const WaitResult result = ops_.Wait(recent.tid);
+    const WaitResult result = AskFor(recent.tid);
     if (result.tid <= 0) continue;
     crowded_until_ns_ = now + kCrowdedNs;
-    return Found(result);
+    return result;
   }
   return {};
 }
 
 void StopFinder::Sweep(const std::vector<pid_t>& tids) {
   for (const pid_t tid : tids) {
-    const WaitResult result = ops_.Wait(tid);
-    if (result.tid > 0) collected_.push_back(Found(result));
+    const WaitResult result = AskFor(tid);
+    if (result.tid > 0) collected_.push_back(result);
   }
 }
 

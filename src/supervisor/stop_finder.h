@@ -35,8 +35,8 @@ class StopFinder {
   // A stop that the last scan collected, or that a scan collects now if one is due. With `idle`, before a sleep, a scan
   // that is owed is made at once if it is cheaper than setting a timer for it.
   [[nodiscard]] WaitResult TakeOwed(bool idle);
-  // Asks for the tid that was resumed last, for spinning on.
-  [[nodiscard]] WaitResult TakeLast();
+  // The stop of the tid that stopped last, or among few tids anybody's: one cheap look, for spinning on.
+  [[nodiscard]] WaitResult TakeLikely();
 
   // When TakeOwed() has to be called; kNever when no scan is owed.
   [[nodiscard]] int64_t scan_due_ns() const { return scan_due_ns_; }
@@ -53,7 +53,9 @@ class StopFinder {
     int64_t seen_ns;
   };
   WaitResult Found(WaitResult result);
+  WaitResult AskFor(pid_t tid);
   void Remember(pid_t tid);
+  void Forget(pid_t tid);
   void OweScanSoon(int64_t now_ns);
   void Collect();
   void Sweep(const std::vector<pid_t>& tids);

@@ -7,7 +7,7 @@
 namespace zxctl {
 namespace {
 
-// While spinning, signals are looked at once in so many turns; the other turns ask for the last tid only.
+// While spinning, signals are looked at once in so many turns; the other turns ask for the likely tid only.
 constexpr int kTurnsPerSignalLook = 8;
 // Turns that follow at once upon another disturb the CPU that is about to stop the tracee.
 constexpr int kPausesPerTurn = 30;
@@ -57,9 +57,9 @@ WaitResult WaitLoop::TakeRepeat(const Callbacks& callbacks) {
   ++stops_;
   if (stops_ % kRepeatsPerSignalLook == 0) return HandleWake(wakeups_.Take(0), callbacks);
   if (!repeats_ && stops_ % kStopsPerTry != 1) return {};
-  const WaitResult last = finder_.TakeLast();
-  repeats_ = last.tid > 0;
-  return last;
+  const WaitResult likely = finder_.TakeLikely();
+  repeats_ = likely.tid > 0;
+  return likely;
 }
 
 WaitResult WaitLoop::Spin(const Callbacks& callbacks) {
@@ -67,8 +67,8 @@ WaitResult WaitLoop::Spin(const Callbacks& callbacks) {
   if (end == 0) return {};
   for (int turn = 1; clock_.NowNs() < end; ++turn) {
     for (int pause = 0; pause < kPausesPerTurn; ++pause) arch::RelaxCpu();
-    const WaitResult last = finder_.TakeLast();
-    if (last.tid > 0) return last;
+    const WaitResult likely = finder_.TakeLikely();
+    if (likely.tid > 0) return likely;
     if (turn % kTurnsPerSignalLook != 0) continue;
     const WaitResult named = HandleWake(wakeups_.Take(0), callbacks);
     if (named.tid > 0) return named;
