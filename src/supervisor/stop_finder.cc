@@ -10,8 +10,8 @@ namespace {
 // A tid counts as recent for this long; hot threads stop more often.
 constexpr int64_t kRecentNs = 8 * kNsPerMs;
 constexpr size_t kMaxRecents = 128;
-// So many unnamed stops of cold tids are looked for one by one.
-constexpr int kMaxWalks = 4;
+// Walks that find cold tids may together take so many times what a walk past all tracees takes.
+constexpr int64_t kMaxWalks = 4;
 // A scan may take this share of the time between scans: one part in so many.
 constexpr int64_t kScanShare = 20;
 constexpr int64_t kMinScanDelayNs = 200 * kNsPerUs;
@@ -63,7 +63,8 @@ void StopFinder::Forget(pid_t tid) {
 
 void StopFinder::OweScanSoon(int64_t now_ns) {
   if (scan_due_ns_ != kNever) return;
-  scan_due_ns_ = now_ns + std::clamp(kScanShare * scan_cost_ns_, kMinScanDelayNs, kMaxScanDelayNs);
+  // Soon after a rest: a crowd that starts to work is unknown yet, and none of its stops is recent.
+  scan_due_ns_ = std::clamp(scanned_ns_ + kScanShare * scan_cost_ns_, now_ns + kMinScanDelayNs, now_ns + kMaxScanDelayNs);
 }
 
 void StopFinder::SetPopulation(size_t children) {
@@ -116,23 +117,27 @@ void StopFinder::Sweep(const std::vector<pid_t>& tids) {
   }
 }
 
-// First those that are hot, each at the price of one look; what is left then for the long walks is little. If it is not,
-// one look at each of all tids costs less than a long walk for each stop.
+// First those that are hot, each at the price of one look, and again after each walk past all tracees: such a walk takes
+// long enough for the hot ones to stop again. If walks find many others far down the kernel's list, one look at each of
+// all tids costs less.
 void StopFinder::Collect() {
   std::vector<pid_t> hot;
   for (const Recent& recent : recents_) hot.push_back(recent.tid);
-  Sweep(hot);
-  for (int walks = 1;; ++walks) {
+  for (int64_t walked_ns = 0;;) {
+    Sweep(hot);
     const int64_t before = clock_.NowNs();
     const WaitResult result = ops_.Wait(-1);
     if (result.tid > 0) {
       collected_.push_back(Found(result));
-      if (walks == kMaxWalks) Sweep(all_tids_());
+      if (walked_ns >= kMaxWalks * scan_cost_ns_) continue;
+      walked_ns += clock_.NowNs() - before;
+      if (walked_ns >= kMaxWalks * scan_cost_ns_) Sweep(all_tids_());
       continue;
     }
     no_children_ = result.tid < 0;
     // Only a walk past all tracees tells what one costs.
-    scan_cost_ns_ = clock_.NowNs() - before;
+    scanned_ns_ = clock_.NowNs();
+    scan_cost_ns_ = scanned_ns_ - before;
     scan_due_ns_ = kNever;
     return;
   }

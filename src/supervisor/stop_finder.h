@@ -68,6 +68,7 @@ class StopFinder {
   std::deque<WaitResult> collected_;
   int64_t crowded_until_ns_ = 0;
   int64_t scan_due_ns_ = kNever;
+  int64_t scanned_ns_ = 0;
   int64_t scan_cost_ns_ = 0;
   size_t population_ = 0;
   bool no_children_ = false;
