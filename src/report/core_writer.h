@@ -11,20 +11,13 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "report/register_set.h"
 #include "ring/protocol.h"
 
 namespace zxctl::report {
-
-// A further register set of a thread, as PTRACE_GETREGSET names and gives it (NT_FPREGSET, NT_X86_XSTATE, …).
-struct RegisterSet {
-  int32_t tid = 0;
-  uint32_t note_type = 0;
-  std::vector<std::byte> data;
-};
 
 struct CoreRequest {
   std::string directory;  // must exist

@@ -189,6 +189,19 @@ Result<void> TakeText(const ring::Message& message, CrashMessages& out) {
   return {};
 }
 
+Result<void> TakeRegisterSet(const ring::Message& message, CrashMessages& out) {
+  ring::RegisterSetHead head;
+  if (message.payload.size() < sizeof(head)) {
+    return Fail(Status{.zx = ZX_ERR_IO_DATA_INTEGRITY, .what = "a register set is too short for its head"});
+  }
+  __builtin_memcpy(&head, message.payload.data(), sizeof(head));
+  const auto* data = message.payload.data() + sizeof(head);
+  out.register_sets.push_back({.tid = head.tid,
+                               .note_type = head.note_type,
+                               .data = {data, data + message.payload.size() - sizeof(head)}});
+  return {};
+}
+
 template <typename T>
 Result<void> TakeValue(const ring::Message& message, T& out) {
   const auto value = ring::Unpack<T>(message);
@@ -201,6 +214,7 @@ Result<void> TakeMessage(const ring::Message& message, CrashMessages& out) {
   const auto type = static_cast<ring::MessageType>(message.type);
   if (type == ring::MessageType::kCrash) return TakeValue(message, out.crash);
   if (type == ring::MessageType::kText) return TakeText(message, out);
+  if (type == ring::MessageType::kRegisterSet) return TakeRegisterSet(message, out);
   if (type != ring::MessageType::kThread || out.threads.size() >= kMaxThreads) return {};
   return TakeValue(message, out.threads.emplace_back());
 }

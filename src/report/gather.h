@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "report/model.h"
+#include "report/register_set.h"
 #include "ring/channel.h"
 #include "ring/protocol.h"
 
@@ -18,6 +19,7 @@ namespace zxctl::report {
 struct CrashMessages {
   ring::CrashRecord crash{};
   std::vector<ring::ThreadRecord> threads{};  // the faulting one first
+  std::vector<RegisterSet> register_sets{};   // of the same threads, if they were asked for
   std::vector<std::string> program{};         // the command line as it was launched
 };
 

@@ -27,6 +27,24 @@ constexpr int kFirstOwnFd = 10;
 // How many processes are asked for the standard error of the launch.
 constexpr size_t kMaxStderrCandidates = 64;
 constexpr size_t kRingSlackBytes = 64 * 1024;
+constexpr size_t kMessageSlackBytes = 64;
+
+// A program of thousands of threads gets a core in which the last ones lack their vector registers.
+constexpr size_t kMaxRegisterSetsBytes = 64u << 20;
+
+// A set as its message carries it.
+std::vector<std::byte> Packed(const RegisterSet& set) {
+  const ring::RegisterSetHead head{.tid = set.tid, .note_type = set.note_type};
+  const auto bytes = std::as_bytes(std::span(&head, 1));
+  std::vector<std::byte> packed(bytes.begin(), bytes.end());
+  packed.insert(packed.end(), set.data.begin(), set.data.end());
+  return packed;
+}
+
+// More than its message takes in the ring, whatever a message is rounded up to.
+size_t PackedBytes(const RegisterSet& set) {
+  return sizeof(ring::MessageHeader) + sizeof(ring::RegisterSetHead) + set.data.size() + kMessageSlackBytes;
+}
 
 UniqueFd OpenMemory(pid_t pid, pid_t tid) {
   const UniqueFd fd(open(fmt::format("/proc/{0}/task/{1}/mem", pid, tid).c_str(), O_RDONLY | O_CLOEXEC));
@@ -166,16 +184,36 @@ std::vector<ring::ThreadRecord> ReportHandler::ReadThreads(const Job& job) {
   return records;
 }
 
+std::vector<RegisterSet> ReportHandler::ReadRegisterSets(const std::vector<ring::ThreadRecord>& threads) {
+  std::vector<RegisterSet> sets;
+  std::vector<std::byte> buffer(arch::kMaxRegisterSetBytes);
+  size_t total = 0;
+  for (const auto& thread : threads) {
+    for (const uint32_t type : arch::kFurtherRegisterSets) {
+      if (thread.has_registers == 0 || total > kMaxRegisterSetsBytes) continue;
+      const size_t size = tracer_.ops().GetRegisterSet(thread.tid, type, buffer);
+      if (size == 0) continue;
+      total += size;
+      sets.push_back({.tid = thread.tid, .note_type = type, .data = {buffer.data(), buffer.data() + size}});
+    }
+  }
+  return sets;
+}
+
 Result<ring::Channel> ReportHandler::FillChannel(const Job& job) {
   const auto threads = ReadThreads(job);
-  const size_t thread_bytes = sizeof(ring::MessageHeader) + sizeof(ring::ThreadRecord);
-  auto channel = ring::Channel::Create(threads.size() * thread_bytes + kRingSlackBytes);
+  const auto sets = options_.with_register_sets ? ReadRegisterSets(threads) : std::vector<RegisterSet>();
+  size_t bytes = threads.size() * (sizeof(ring::MessageHeader) + sizeof(ring::ThreadRecord)) + kRingSlackBytes;
+  for (const auto& set : sets) bytes += PackedBytes(set);
+  auto channel = ring::Channel::Create(bytes);
   if (!channel) return channel;
   ring::CrashRecord crash = job.crash;
   crash.thread_count = threads.size();
   bool sent = channel->Send(static_cast<uint32_t>(ring::MessageType::kCrash), crash);
   for (const auto& thread : threads)
     sent = sent && channel->Send(static_cast<uint32_t>(ring::MessageType::kThread), thread);
+  for (const auto& set : sets)
+    sent = sent && channel->SendBytes(static_cast<uint32_t>(ring::MessageType::kRegisterSet), Packed(set));
   sent = sent && channel->SendBytes(static_cast<uint32_t>(ring::MessageType::kEndOfCrash), {});
   if (!sent) return Fail(Status{.zx = ZX_ERR_INTERNAL, .what = "the reporter's ring is too small"});
   return channel;

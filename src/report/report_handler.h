@@ -15,6 +15,7 @@
 #include "base/timer_queue.h"
 #include "base/unique_fd.h"
 #include "exceptions/router.h"
+#include "report/register_set.h"
 #include "ring/channel.h"
 #include "ring/protocol.h"
 #include "supervisor/tracer.h"
@@ -28,6 +29,7 @@ struct ReportHandlerOptions {
   uint64_t stderr_dev = 0;                 // the file that was standard error at launch
   uint64_t stderr_ino = 0;
   pid_t root_pid = 0;
+  bool with_register_sets = false;  // reporters get the further register sets, for a core
 };
 
 class ReportHandler final : public ExceptionHandler {
@@ -73,6 +75,7 @@ class ReportHandler final : public ExceptionHandler {
   [[nodiscard]] Result<pid_t> Spawn(Job& job);
   [[nodiscard]] Result<ring::Channel> FillChannel(const Job& job);
   [[nodiscard]] std::vector<ring::ThreadRecord> ReadThreads(const Job& job);
+  [[nodiscard]] std::vector<RegisterSet> ReadRegisterSets(const std::vector<ring::ThreadRecord>& threads);
   void Expire(JobId id);
   void Finish(JobId id);
   void SayFailed(const Job& job, std::string_view why);

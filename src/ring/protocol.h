@@ -20,6 +20,8 @@ enum class MessageType : uint32_t {
   kText = 18,        // a TextKind as u32 and bytes: paths and names of any length
   kEndOfCrash = 19,  // no payload
   kAnswer = 20,      // AnswerRecord
+  // tracer → crash reporter, after the threads, if the launch asked for them
+  kRegisterSet = 21,  // RegisterSetHead and the set's bytes
 };
 
 // ---- launching ----------------------------------------------------------------------------------------------------
@@ -33,7 +35,7 @@ struct LaunchRequest {
   uint8_t follow_processes = 1;
   uint8_t kill_on_tracer_death = 0;
   uint8_t timeout_kills = 0;
-  uint8_t reserved = 0;
+  uint8_t wants_register_sets = 0;  // crash reporters get all of each thread's registers, not only the general ones
   int64_t timeout_ns = 0;  // 0: none
   int64_t report_budget_ns = 0;
   uint64_t stderr_dev = 0;  // which file the front end's standard error is
@@ -75,6 +77,12 @@ struct ThreadRecord {
   int32_t tid = 0;
   int32_t has_registers = 0;  // 0 when the thread could not be stopped
   arch::Registers registers{};
+};
+
+// A further register set of a thread, as PTRACE_GETREGSET names it (NT_PRFPREG, …).
+struct RegisterSetHead {
+  int32_t tid = 0;
+  uint32_t note_type = 0;
 };
 
 enum class TextKind : uint32_t {

@@ -73,6 +73,11 @@ OpResult LinuxPtraceOps::SetRegisters(pid_t tid, const arch::Registers& register
   return Call(PTRACE_SETREGS, tid, 0, Pointer(&copy));
 }
 
+size_t LinuxPtraceOps::GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) {
+  iovec piece{out.data(), out.size()};
+  return Call(PTRACE_GETREGSET, tid, note_type, Pointer(&piece)).ok() ? piece.iov_len : 0;
+}
+
 OpResult LinuxPtraceOps::GetSiginfo(pid_t tid, siginfo_t& out) {
   return Call(PTRACE_GETSIGINFO, tid, 0, Pointer(&out));
 }

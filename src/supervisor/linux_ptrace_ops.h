@@ -15,6 +15,7 @@ class LinuxPtraceOps final : public PtraceOps {
   OpResult Detach(pid_t tid, int signo) override;
   OpResult GetRegisters(pid_t tid, arch::Registers& out) override;
   OpResult SetRegisters(pid_t tid, const arch::Registers& registers) override;
+  size_t GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) override;
   OpResult GetSiginfo(pid_t tid, siginfo_t& out) override;
   OpResult GetEventMessage(pid_t tid, uint64_t& out) override;
   OpResult IsCompatCall(pid_t tid, bool& out) override;

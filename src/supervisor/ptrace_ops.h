@@ -7,8 +7,10 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "arch/arch.h"
 #include "base/status.h"
@@ -52,6 +54,8 @@ class PtraceOps {
   virtual OpResult Detach(pid_t tid, int signo) = 0;
   virtual OpResult GetRegisters(pid_t tid, arch::Registers& out) = 0;
   virtual OpResult SetRegisters(pid_t tid, const arch::Registers& registers) = 0;
+  // Another register set, by its note type; the bytes of it, 0 when the machine or the buffer has none.
+  virtual size_t GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) = 0;
   virtual OpResult GetSiginfo(pid_t tid, siginfo_t& out) = 0;
   virtual OpResult GetEventMessage(pid_t tid, uint64_t& out) = 0;
   // True when the system call the tracee is in, or comes from, entered through the 32-bit interface.

@@ -27,6 +27,7 @@ using zxctl::test::Argv;
 using zxctl::test::FileText;
 using zxctl::test::Replaced;
 using zxctl::test::RunCommand;
+using zxctl::test::Supervised;
 using zxctl::test::TargetPath;
 using zxctl::test::TempDir;
 
@@ -94,6 +95,22 @@ TEST_F(CoreTest, GdbShowsTheSignalAndItsAddress) {
   const std::string text = Gdb(CoreOf("plain"), {"p $_siginfo.si_signo", "p $_siginfo._sifields._sigfault.si_addr"});
   EXPECT_THAT(text, HasSubstr("$1 = 11"));
   EXPECT_THAT(text, HasSubstr("$2 = (void *) 0x10"));
+}
+
+TEST_F(CoreTest, OfASupervisedProgramHasTheFloatingPointRegisters) {
+  const auto outcome =
+      RunCommand(Supervised({TargetPath("target_core"), "threads"}, {"--core=" + dir_.path(), "--report=none"}));
+  EXPECT_EQ(outcome.err, "");
+  ASSERT_EQ(dir_.List().size(), 1U);
+  const std::string text = Gdb(dir_.Path(dir_.List()[0]), {"info threads", "thread apply all info float"});
+  EXPECT_THAT(text, HasSubstr("(LWP"));
+  EXPECT_THAT(text, Not(HasSubstr("Unable to find")));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '*'), 1) << text;
+  const std::string plain_dir = dir_.Path("plain");
+  ASSERT_TRUE(std::filesystem::create_directory(plain_dir));
+  (void)RunCommand(Supervised({TargetPath("target_core"), "plain"}, {"--core=" + plain_dir, "--report=none"}));
+  const auto file = std::filesystem::directory_iterator(plain_dir)->path();
+  EXPECT_THAT(Gdb(file, {"p/x $xmm7.v2_int64"}), HasSubstr("{0x1122334455667788, 0x99aabbccddeeff00}"));
 }
 
 TEST_F(CoreTest, GdbShowsRegistersFloatingPointIncluded) {

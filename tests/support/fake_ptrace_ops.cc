@@ -62,6 +62,8 @@ OpResult FakePtraceOps::SetRegisters(pid_t tid, const arch::Registers& registers
   return Record("setregs", tid);
 }
 
+size_t FakePtraceOps::GetRegisterSet(pid_t /*tid*/, uint32_t /*note_type*/, std::span<std::byte> /*out*/) { return 0; }
+
 OpResult FakePtraceOps::GetSiginfo(pid_t tid, siginfo_t& out) {
   FakeTracee* tracee = Living(tid);
   if (tracee == nullptr) return OpResult(ESRCH);

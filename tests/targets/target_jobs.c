@@ -63,7 +63,6 @@ static void StopAndContinue(int signo) {
 }
 
 static void Sequence(void) {
-  setpgid(0, 0);
   StartChild(PauseForever);
   const int stops[] = {SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU};
   for (int i = 0; i < 4; i++) StopAndContinue(stops[i]);
@@ -283,6 +282,9 @@ static const struct {
 };
 
 int main(int argc, char** argv) {
+  // The kernel keeps SIGTSTP and its like from orphaned groups, and ours may be one. A group of our own is not: our parent
+  // stands outside.
+  setpgid(0, 0);
   ticks = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   for (size_t i = 0; argc > 1 && i < sizeof kCases / sizeof kCases[0]; i++) {
     if (strcmp(argv[1], kCases[i].name) == 0) return kCases[i].run(), 0;

@@ -55,6 +55,7 @@ ring::LaunchRequest MakeRequest(const RunOptions& options) {
                               .follow_processes = options.follow_processes,
                               .kill_on_tracer_death = options.kill_on_tracer_death,
                               .timeout_kills = options.timeout_kills,
+                              .wants_register_sets = options.core,
                               .timeout_ns = options.timeout_ns,
                               .report_budget_ns = options.report_budget_ns};
   struct stat info {};

@@ -43,7 +43,7 @@ void AddCore(const ReportOptions& options, const report::CrashInput& input, repo
                                        .name = report.process.name,
                                        .crash = crash,
                                        .threads = input.messages.threads,
-                                       .register_sets = {},
+                                       .register_sets = input.messages.register_sets,
                                        .mem_fd = input.mem_fd,
                                        .deadline_ns = ShareUntil(crash.deadline_ns, 0.7)});
   if (path) {

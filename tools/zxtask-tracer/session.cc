@@ -41,7 +41,8 @@ void Session::BindHandlers() {
                                        .budget_ns = options_.launch.report_budget_ns,
                                        .stderr_dev = options_.launch.stderr_dev,
                                        .stderr_ino = options_.launch.stderr_ino,
-                                       .root_pid = options_.launch.root_pid};
+                                       .root_pid = options_.launch.root_pid,
+                                       .with_register_sets = options_.launch.wants_register_sets != 0};
   reporter_ = std::make_unique<report::ReportHandler>(std::move(handler), tracer_, router_, timers_, clock_);
   (void)router_.bindings().Bind(root_job, ChainLevel::kJob, {.handler = reporter_.get()});
 }

@@ -3,6 +3,7 @@
 
 #include <sys/user.h>
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -26,6 +27,10 @@ enum class Bits : uint8_t { k64, k32 };
 
 // Lengths by which pc stands past a breakpoint instruction when its trap is reported.
 inline constexpr uint64_t kBreakpointPcAdvance = 1;
+
+// The further register sets that a core file has (NT_PRFPREG, NT_X86_XSTATE), and more bytes than any of them takes.
+inline constexpr std::array<uint32_t, 2> kFurtherRegisterSets = {2, 0x202};
+inline constexpr size_t kMaxRegisterSetBytes = 16384;
 
 struct NamedValue {
   std::string_view name;
