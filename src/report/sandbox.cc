@@ -37,7 +37,6 @@ constexpr std::array kAllowed = {SCMP_SYS(read),
                                  SCMP_SYS(statx),
                                  SCMP_SYS(lseek),
                                  SCMP_SYS(munmap),
-                                 SCMP_SYS(mprotect),
                                  SCMP_SYS(mremap),
                                  SCMP_SYS(madvise),
                                  SCMP_SYS(brk),
@@ -94,8 +93,12 @@ int AllowNarrowed(scmp_filter_ctx filter) {
   const scmp_arg_cmp not_executable{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0};
   if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(open), 1, &open_mode)) return error;
   if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, &openat_mode)) return error;
-  if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &not_executable))
-    return error;
+  for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) {
+    if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1, &not_executable)) return error;
+  }
+  // abort() signals its own process.
+  const scmp_arg_cmp own_process{0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid()), 0};
+  if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &own_process)) return error;
   for (const scmp_datum_t command : {F_GETFD, F_GETFL, F_SETFD, F_DUPFD_CLOEXEC}) {
     const scmp_arg_cmp is_command{1, SCMP_CMP_EQ, command, 0};
     if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, &is_command)) return error;

@@ -64,14 +64,13 @@ void BecomeFirstVictim() {
   if (fd.valid()) (void)!write(fd.get(), "1000", 4);
 }
 
-[[noreturn]] void WorkerMain(const CrashInput& input, int pipe_fd, int64_t deadline_ns) {
+[[noreturn]] void WorkerMain(const CrashInput& input, int pipe_fd, int64_t deadline_ns, const Work& work) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   BecomeFirstVictim();
   KeepOnly(pipe_fd, input.mem_fd);
   const int64_t seconds = (deadline_ns - MonotonicNs()) / kNsPerSec + 2;
   if (!EnterSandbox({.cpu_seconds = static_cast<uint64_t>(std::max<int64_t>(seconds, 1))})) _exit(kExitNoSandbox);
-  Analysis analysis(input, deadline_ns - kGraceNs, [&](const Report& report) { SendReport(pipe_fd, report); });
-  analysis.Run();
+  work(input, deadline_ns - kGraceNs, [pipe_fd](const Report& report) { SendReport(pipe_fd, report); });
   _exit(0);
 }
 
@@ -160,6 +159,12 @@ Report Merge(const Report& known, const std::string& json) {
 }  // namespace
 
 Report AnalyseInWorker(const CrashInput& input, int64_t deadline_ns) {
+  return RunInWorker(input, deadline_ns, [](const CrashInput& crash, int64_t end_ns, const Emit& emit) {
+    Analysis(crash, end_ns, emit).Run();
+  });
+}
+
+Report RunInWorker(const CrashInput& input, int64_t deadline_ns, const Work& work) {
   std::array<int, 2> ends{};
   Report failed = input.report;
   if (pipe2(ends.data(), O_CLOEXEC) != 0) {
@@ -169,7 +174,7 @@ Report AnalyseInWorker(const CrashInput& input, int64_t deadline_ns) {
   UniqueFd read_end(ends[0]), write_end(ends[1]);
   fcntl(write_end.get(), F_SETPIPE_SZ, kPipeBytes);
   const pid_t worker = fork();
-  if (worker == 0) WorkerMain(input, write_end.get(), deadline_ns);
+  if (worker == 0) WorkerMain(input, write_end.get(), deadline_ns, work);
   write_end.Reset();
   if (worker < 0) {
     failed.notes.limits.push_back("the analysis was left out: no process for it");
