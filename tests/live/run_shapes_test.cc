@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <climits>
 #include <filesystem>
 
 #include "support/proc_view.h"
@@ -167,6 +168,51 @@ TEST(RunNamespaces, CrashInAChrootIsReportedAndDiesAsBare) {
   const Twins twins = RunTwins(argv, {}, {"--report=json"});
   EXPECT_EQ(twins.bare.status, twins.supervised.status);
   EXPECT_NE(twins.supervised.err.find("\"fatal-page-fault\""), std::string::npos) << twins.supervised.err;
+}
+
+// ---- a crowd ---------------------------------------------------------------------------------------------------------
+
+// What bench_events says of `hot` threads among `threads` that raise signals at their heart's content.
+struct CrowdFigures {
+  long raised = 0;
+  long handled = -1;
+  long longest_ns = 0;
+};
+
+CrowdFigures MeasureCrowd(const Argv& prefix, int threads, int hot, int events) {
+  Argv argv = prefix;
+  for (const std::string& word : {TargetPath("../bench/bench_events"), std::to_string(threads), std::to_string(hot),
+                                  std::to_string(events)}) {
+    argv.push_back(word);
+  }
+  const Outcome outcome = RunCommand(argv);
+  EXPECT_EQ(DescribeStatus(outcome.status), "exit 0") << outcome.err;
+  CrowdFigures figures;
+  for (const std::string& line : SplitLines(outcome.out)) {
+    const size_t equals = line.find('=');
+    const std::string name = line.substr(0, equals);
+    const long value = equals == std::string::npos ? 0 : std::stol(line.substr(equals + 1));
+    if (name == "raised") figures.raised = value;
+    if (name == "handled") figures.handled = value;
+    if (name == "max") figures.longest_ns = value;
+  }
+  return figures;
+}
+
+// Lateness counts the time a thread waits for a CPU, too. On a busy machine the bare follower, which looks at every tracee
+// at every stop, says how long that is.
+TEST(RunCrowd, SixtyFourHotThreadsAmongFourThousandLoseNoStopAndNoneIsLate) {
+  constexpr long kLateNs = 5'000'000;
+  long least = LONG_MAX;
+  long bare = 0;
+  for (int round = 0; round < 3; round++) {
+    const CrowdFigures ours = MeasureCrowd(Supervised({}), 4000, 64, 100);
+    EXPECT_EQ(ours.raised, 6400);
+    EXPECT_EQ(ours.handled, ours.raised);
+    least = std::min(least, ours.longest_ns);
+    bare = std::max(bare, MeasureCrowd({TargetPath("../bench/bare_follower")}, 4000, 64, 100).longest_ns);
+  }
+  EXPECT_LE(least, std::max(kLateNs, bare));
 }
 
 // ---- programs that trace ---------------------------------------------------------------------------------------------
