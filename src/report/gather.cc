@@ -196,9 +196,8 @@ Result<void> TakeRegisterSet(const ring::Message& message, CrashMessages& out) {
   }
   __builtin_memcpy(&head, message.payload.data(), sizeof(head));
   const auto* data = message.payload.data() + sizeof(head);
-  out.register_sets.push_back({.tid = head.tid,
-                               .note_type = head.note_type,
-                               .data = {data, data + message.payload.size() - sizeof(head)}});
+  out.register_sets.push_back(
+      {.tid = head.tid, .note_type = head.note_type, .data = {data, data + message.payload.size() - sizeof(head)}});
   return {};
 }
 

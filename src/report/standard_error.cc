@@ -44,7 +44,8 @@ UniqueFd BorrowStandardError(FileIdentity wanted, std::span<const pid_t> pids) {
   for (const pid_t pid : pids) {
     UniqueFd fd = Duplicate(pid);
     if (Is(fd, wanted)) return fd;
-    if (pid == pids.front() && !MayBeData(fd)) first = std::move(fd);
+    // Who starts the program without a standard error wants no report there; what has the number now is something else.
+    if (pid == pids.front() && wanted.ino != 0 && !MayBeData(fd)) first = std::move(fd);
   }
   return first;
 }

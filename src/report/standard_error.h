@@ -18,7 +18,7 @@ struct FileIdentity {
 };
 
 // A duplicate of the descriptor 2 that is `wanted`, from the first of `pids` that still has it; otherwise the descriptor 2
-// of the first of `pids`, unless it may be a file of data; invalid when there is neither. Needs ptrace rights over them.
+// of the first of `pids`, unless it may be a file of data or `wanted` is none; invalid when there is neither. Needs ptrace rights over them.
 [[nodiscard]] UniqueFd BorrowStandardError(FileIdentity wanted, std::span<const pid_t> pids);
 
 // Writes what fits at once, without ever waiting for a reader.

@@ -64,12 +64,14 @@ void StopFinder::Forget(pid_t tid) {
 void StopFinder::OweScanSoon(int64_t now_ns) {
   if (scan_due_ns_ != kNever) return;
   // Soon after a rest: a crowd that starts to work is unknown yet, and none of its stops is recent.
-  scan_due_ns_ = std::clamp(scanned_ns_ + kScanShare * scan_cost_ns_, now_ns + kMinScanDelayNs, now_ns + kMaxScanDelayNs);
+  scan_due_ns_ =
+      std::clamp(scanned_ns_ + kScanShare * scan_cost_ns_, now_ns + kMinScanDelayNs, now_ns + kMaxScanDelayNs);
 }
 
 void StopFinder::SetPopulation(size_t children) {
   if (children == population_) return;
   population_ = children;
+  no_children_ = false;
   // A newcomer may have stopped unnamed while its creator was thought to be alone.
   OweScanSoon(clock_.NowNs());
 }

@@ -40,7 +40,7 @@ class StopFinder {
 
   // When TakeOwed() has to be called; kNever when no scan is owed.
   [[nodiscard]] int64_t scan_due_ns() const { return scan_due_ns_; }
-  // True once the kernel has said that there are no children left.
+  // True once the kernel has said that there are no children left, until somebody knows of another.
   [[nodiscard]] bool no_children() const { return no_children_; }
   // How many children there are. The only one can't go unnamed.
   void SetPopulation(size_t children);

@@ -46,19 +46,21 @@ bool Notes(const Report& report, const std::string& text) {
 }
 
 TEST(ReportWorker, LastOfItsReportsCounts) {
-  const Report report = RunInWorker(Input(), MonotonicNs() + kBudgetNs, [](const auto& input, int64_t, const Emit& emit) {
-    for (uint64_t pc = 1; pc <= 100; ++pc) emit(WithProgress(input, pc));
-  });
+  const Report report =
+      RunInWorker(Input(), MonotonicNs() + kBudgetNs, [](const auto& input, int64_t, const Emit& emit) {
+        for (uint64_t pc = 1; pc <= 100; ++pc) emit(WithProgress(input, pc));
+      });
   ASSERT_EQ(report.thread.frames.size(), 1U);
   EXPECT_EQ(report.thread.frames[0].pc, 100U);
   EXPECT_TRUE(report.notes.limits.empty());
 }
 
 TEST(ReportWorker, ThatCrashesLeavesWhatItHadFound) {
-  const Report report = RunInWorker(Input(), MonotonicNs() + kBudgetNs, [](const auto& input, int64_t, const Emit& emit) {
-    emit(WithProgress(input, 7));
-    raise(SIGSEGV);
-  });
+  const Report report =
+      RunInWorker(Input(), MonotonicNs() + kBudgetNs, [](const auto& input, int64_t, const Emit& emit) {
+        emit(WithProgress(input, 7));
+        raise(SIGSEGV);
+      });
   ASSERT_EQ(report.thread.frames.size(), 1U);
   EXPECT_EQ(report.thread.frames[0].pc, 7U);
   EXPECT_TRUE(Notes(report, "crashed (SIGSEGV)"));
@@ -85,12 +87,13 @@ TEST(ReportWorker, ThatHangsIsStoppedAtTheDeadlineAndKeepsWhatItHadFound) {
 }
 
 TEST(ReportWorker, ThatClaimsToBeAnotherCrashIsNotBelieved) {
-  const Report report = RunInWorker(Input(), MonotonicNs() + kBudgetNs, [](const auto& input, int64_t, const Emit& emit) {
-    Report lie = input.report;
-    lie.process.name = "another";
-    lie.process.pid = 1;
-    emit(lie);
-  });
+  const Report report =
+      RunInWorker(Input(), MonotonicNs() + kBudgetNs, [](const auto& input, int64_t, const Emit& emit) {
+        Report lie = input.report;
+        lie.process.name = "another";
+        lie.process.pid = 1;
+        emit(lie);
+      });
   EXPECT_EQ(report.process.name, "known");
   EXPECT_EQ(report.process.pid, 0);
 }

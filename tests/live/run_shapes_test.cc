@@ -181,8 +181,8 @@ struct CrowdFigures {
 
 CrowdFigures MeasureCrowd(const Argv& prefix, int threads, int hot, int events) {
   Argv argv = prefix;
-  for (const std::string& word : {TargetPath("../bench/bench_events"), std::to_string(threads), std::to_string(hot),
-                                  std::to_string(events)}) {
+  for (const std::string& word :
+       {TargetPath("../bench/bench_events"), std::to_string(threads), std::to_string(hot), std::to_string(events)}) {
     argv.push_back(word);
   }
   const Outcome outcome = RunCommand(argv);

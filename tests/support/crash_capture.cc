@@ -254,7 +254,11 @@ Captured CaptureCrash(const Argv& argv, const CaptureOptions& options) {
   Tracee tracee = Start(argv);
   const pid_t pid = tracee.pid;
   Captured captured = Follower(std::move(tracee), options).Run();
-  kill(pid, SIGKILL);
+  siginfo_t info{};
+  // Once it has been waited for, its pid may be somebody else's.
+  if (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0) {
+    kill(pid, SIGKILL);
+  }
   int status = 0;
   while (waitpid(-1, &status, __WALL) > 0) {
   }

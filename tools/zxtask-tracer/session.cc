@@ -87,6 +87,8 @@ void Session::OnWait(const WaitResult& result) {
 bool Session::Done() {
   const size_t reporters = reporter_ != nullptr ? reporter_->running() : 0;
   finder_.SetPopulation(tracer_.tree().thread_count() + reporters);
+  // Threads that nobody will ever hear of again must not keep us here.
+  if (finder_.no_children()) return true;
   return tracer_.idle() && (reporter_ == nullptr || !reporter_->busy());
 }
 
