@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "arch/arch.h"
 #include "report/core_regions.h"
 
 namespace zxctl::report {
@@ -18,8 +19,9 @@ struct CoreLayout {
 };
 
 // A PT_NOTE segment and a PT_LOAD for each region. More segments than e_phnum can count (65,534) are counted in the first
-// section header, as elf(5) says for PN_XNUM.
+// section header, as elf(5) says for PN_XNUM. An ELFCLASS32 file cannot say where contents beyond 4 GiB stand: its
+// total_bytes must not be more.
 [[nodiscard]] CoreLayout MakeCoreLayout(std::span<const CoreRegion> regions, std::span<const std::byte> notes,
-                                        uint64_t page_bytes);
+                                        uint64_t page_bytes, arch::Bits bits);
 
 }  // namespace zxctl::report

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/proc_file.h"
+#include "report/core_notes32.h"
 
 namespace zxctl::report {
 namespace {
@@ -69,12 +70,24 @@ elf_prstatus MakeStatus(const CoreRequest& request, const CoreProcess& process, 
   return status;
 }
 
+// The number by which a state's letter is known.
+char StateNumber(char state) {
+  const size_t number = std::string_view("RSDTZW").find(state);
+  return number == std::string_view::npos ? '.' : static_cast<char>(number);
+}
+
+std::string CommandLineText(const CoreProcess& process) {
+  std::string words = process.command_line;
+  if (!words.empty() && words.back() == '\0') words.pop_back();
+  std::replace(words.begin(), words.end(), '\0', ' ');
+  return words;
+}
+
 elf_prpsinfo MakeProcessInfo(const CoreRequest& request, const CoreProcess& process) {
   elf_prpsinfo info{};
   info.pr_sname = process.state;
   info.pr_zomb = process.state == 'Z' ? 1 : 0;
-  const size_t number = std::string_view("RSDTZW").find(process.state);
-  info.pr_state = number == std::string_view::npos ? '.' : static_cast<char>(number);
+  info.pr_state = StateNumber(process.state);
   info.pr_nice = process.nice;
   info.pr_flag = process.flags;
   info.pr_uid = process.uid;
@@ -84,10 +97,24 @@ elf_prpsinfo MakeProcessInfo(const CoreRequest& request, const CoreProcess& proc
   info.pr_pgrp = process.group;
   info.pr_sid = process.session;
   CopyText(info.pr_fname, process.name);
-  std::string words = process.command_line;
-  if (!words.empty() && words.back() == '\0') words.pop_back();
-  std::replace(words.begin(), words.end(), '\0', ' ');
-  CopyText(info.pr_psargs, words);
+  CopyText(info.pr_psargs, CommandLineText(process));
+  return info;
+}
+
+ProcessInfo32 MakeProcessInfo32(const CoreRequest& request, const CoreProcess& process) {
+  ProcessInfo32 info{.state = StateNumber(process.state),
+                     .sname = process.state,
+                     .zomb = process.state == 'Z' ? '\1' : '\0',
+                     .nice = process.nice,
+                     .flag = static_cast<uint32_t>(process.flags),
+                     .uid = static_cast<uint16_t>(process.uid),
+                     .gid = static_cast<uint16_t>(process.gid),
+                     .pid = request.crash.pid,
+                     .ppid = process.parent_pid,
+                     .pgrp = process.group,
+                     .sid = process.session};
+  CopyText(info.fname, process.name);
+  CopyText(info.psargs, CommandLineText(process));
   return info;
 }
 
@@ -120,6 +147,7 @@ struct FileNote {
   std::string names;
 
   [[nodiscard]] size_t Bytes() const { return numbers.size() * sizeof(uint64_t) + names.size(); }
+  [[nodiscard]] std::vector<uint32_t> Numbers32() const { return {numbers.begin(), numbers.end()}; }
 };
 
 FileNote CollectFiles(std::span<const CoreRegion> regions, uint64_t page_bytes) {
@@ -136,22 +164,34 @@ FileNote CollectFiles(std::span<const CoreRegion> regions, uint64_t page_bytes) 
   return note;
 }
 
-void AddFiles(NoteWriter& notes, std::span<const CoreRegion> regions, uint64_t page_bytes) {
+void AddFiles(NoteWriter& notes, std::span<const CoreRegion> regions, uint64_t page_bytes, arch::Bits bits) {
   const FileNote note = CollectFiles(regions, page_bytes);
   if (note.numbers[0] == 0) return;
-  const auto numbers = std::as_bytes(std::span(note.numbers));
+  const std::vector<uint32_t> narrow = note.Numbers32();
+  const auto numbers =
+      bits == arch::Bits::k64 ? std::as_bytes(std::span(note.numbers)) : std::as_bytes(std::span(narrow));
   const auto names = std::as_bytes(std::span(note.names));
   std::vector<std::byte> data(numbers.begin(), numbers.end());
   data.insert(data.end(), names.begin(), names.end());
   notes.Add("CORE", NT_FILE, data);
 }
 
-void AddProcess(NoteWriter& notes, const CoreRequest& request, const CoreProcess& process,
-                std::span<const CoreRegion> regions, uint64_t page_bytes) {
-  notes.AddStruct(NT_PRPSINFO, MakeProcessInfo(request, process));
-  if (request.crash.signal.signo != 0) notes.AddStruct(NT_SIGINFO, MakeSignal(request.crash.signal));
+void AddStatus(NoteWriter& notes, const CoreRequest& request, const CoreProcess& process,
+               const ring::ThreadRecord& thread, arch::Bits bits) {
+  if (bits == arch::Bits::k64) return notes.AddStruct(NT_PRSTATUS, MakeStatus(request, process, thread));
+  notes.AddStruct(NT_PRSTATUS, MakeStatus32(request, process, thread, HasSet(request, thread.tid, NT_FPREGSET)));
+}
+
+void AddProcess(NoteWriter& notes, const CoreRequest& request, const CoreProcess& process, arch::Bits bits) {
+  const SignalRecord& signal = request.crash.signal;
+  if (bits == arch::Bits::k64) {
+    notes.AddStruct(NT_PRPSINFO, MakeProcessInfo(request, process));
+    if (signal.signo != 0) notes.AddStruct(NT_SIGINFO, MakeSignal(signal));
+  } else {
+    notes.AddStruct(NT_PRPSINFO, MakeProcessInfo32(request, process));
+    if (signal.signo != 0) notes.AddStruct(NT_SIGINFO, MakeSignal32(signal));
+  }
   if (!process.auxv.empty()) notes.Add("CORE", NT_AUXV, std::as_bytes(std::span(process.auxv)));
-  AddFiles(notes, regions, page_bytes);
 }
 
 uint32_t FirstNumber(const std::string& status, std::string_view field) {
@@ -161,6 +201,12 @@ uint32_t FirstNumber(const std::string& status, std::string_view field) {
 }
 
 }  // namespace
+
+arch::Bits BitsOf(const CoreRequest& request) {
+  const auto known = std::find_if(request.threads.begin(), request.threads.end(),
+                                  [](const ring::ThreadRecord& thread) { return thread.has_registers != 0; });
+  return known == request.threads.end() ? arch::Bits::k64 : arch::CodeBits(known->registers);
+}
 
 CoreProcess ParseCoreProcess(const std::string& stat, const std::string& status) {
   CoreProcess process;
@@ -187,12 +233,16 @@ CoreProcess ParseCoreProcess(const std::string& stat, const std::string& status)
 
 std::vector<std::byte> BuildCoreNotes(const CoreRequest& request, const CoreProcess& process,
                                       std::span<const CoreRegion> regions, uint64_t page_bytes) {
+  const arch::Bits bits = BitsOf(request);
   NoteWriter notes;
   bool first = true;
   for (const ring::ThreadRecord& thread : request.threads) {
     if (thread.has_registers == 0) continue;
-    notes.AddStruct(NT_PRSTATUS, MakeStatus(request, process, thread));
-    if (first) AddProcess(notes, request, process, regions, page_bytes);
+    AddStatus(notes, request, process, thread, bits);
+    if (first) {
+      AddProcess(notes, request, process, bits);
+      AddFiles(notes, regions, page_bytes, bits);
+    }
     AddRegisterSets(notes, request, thread.tid);
     first = false;
   }

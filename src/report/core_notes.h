@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "arch/arch.h"
 #include "report/core_regions.h"
 #include "report/core_writer.h"
 
@@ -26,6 +27,9 @@ struct CoreProcess {
   std::string command_line;  // words with NUL behind each
   std::string auxv;          // the bytes of /proc/PID/auxv
 };
+
+// What kind of core it is: that of the code which the first thread with registers runs.
+[[nodiscard]] arch::Bits BitsOf(const CoreRequest& request);
 
 // From the texts of /proc/PID/stat and /proc/PID/status.
 [[nodiscard]] CoreProcess ParseCoreProcess(const std::string& stat, const std::string& status);

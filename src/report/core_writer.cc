@@ -59,9 +59,6 @@ Result<void> Check(const CoreRequest& request) {
   if (with_registers == request.threads.end() || request.mem_fd < 0) {
     return Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = "no core: the process's registers or memory are not there"});
   }
-  if (arch::CodeBits(with_registers->registers) != arch::Bits::k64) {
-    return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "no core: cores of 32-bit programs are not written"});
-  }
   return {};
 }
 
@@ -90,12 +87,26 @@ std::vector<size_t> CopyOrder(std::span<const CoreRegion> regions) {
   return order;
 }
 
+// What kind of core file it becomes.
+struct CoreForm {
+  uint64_t page_bytes = 0;
+  arch::Bits bits = arch::Bits::k64;
+};
+
+int SetSize(int fd, uint64_t bytes, const CoreForm& form) {
+  if (form.bits == arch::Bits::k32 && bytes > UINT32_MAX) {
+    errno = EFBIG;
+    return -1;
+  }
+  return ftruncate(fd, static_cast<off_t>(bytes));
+}
+
 // Gives the file its final size, with holes everywhere. A file system or file size limit that has no room for the holes
 // costs the largest regions. False when some were left out.
 Result<bool> Reserve(int fd, std::vector<CoreRegion>& regions, CoreLayout& layout, const std::vector<std::byte>& notes,
-                     uint64_t page_bytes) {
+                     const CoreForm& form) {
   bool whole = true;
-  while (ftruncate(fd, static_cast<off_t>(layout.total_bytes)) != 0) {
+  while (SetSize(fd, layout.total_bytes, form) != 0) {
     const auto largest = std::max_element(regions.begin(), regions.end(),
                                           [](const auto& a, const auto& b) { return a.file_bytes < b.file_bytes; });
     if ((errno != EFBIG && errno != EINVAL) || largest == regions.end() || largest->file_bytes == 0) {
@@ -103,7 +114,7 @@ Result<bool> Reserve(int fd, std::vector<CoreRegion>& regions, CoreLayout& layou
     }
     largest->file_bytes = 0;
     whole = false;
-    layout = MakeCoreLayout(regions, notes, page_bytes);
+    layout = MakeCoreLayout(regions, notes, form.page_bytes, form.bits);
   }
   return whole;
 }
@@ -119,16 +130,16 @@ Result<bool> CopyRegions(CoreMemory& memory, std::span<const CoreRegion> regions
 // True when everything is in the file that should be.
 Result<bool> WriteContents(const CoreRequest& request, int fd) {
   const int32_t tid = TidWithMemory(request);
-  const auto page_bytes = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const CoreForm form{.page_bytes = static_cast<uint64_t>(sysconf(_SC_PAGESIZE)), .bits = BitsOf(request)};
   UniqueFd pagemap(open(ProcPath(tid, "pagemap").c_str(), O_RDONLY | O_CLOEXEC));
   CoreMemory memory(request.mem_fd, fd, std::move(pagemap), request.deadline_ns, request.max_bytes);
   std::vector<CoreRegion> regions = ReadRegions(tid);
   if (regions.empty())
     return Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = "no core: the process has no memory any more"});
-  ChooseContents(regions, ReadFilter(tid), memory, page_bytes);
-  const std::vector<std::byte> notes = BuildCoreNotes(request, ReadProcess(request), regions, page_bytes);
-  CoreLayout layout = MakeCoreLayout(regions, notes, page_bytes);
-  Result<bool> reserved = Reserve(fd, regions, layout, notes, page_bytes);
+  ChooseContents(regions, ReadFilter(tid), memory, form.page_bytes);
+  const std::vector<std::byte> notes = BuildCoreNotes(request, ReadProcess(request), regions, form.page_bytes);
+  CoreLayout layout = MakeCoreLayout(regions, notes, form.page_bytes, form.bits);
+  Result<bool> reserved = Reserve(fd, regions, layout, notes, form);
   if (!reserved) return reserved;
   const std::string_view head(reinterpret_cast<const char*>(layout.head.data()), layout.head.size());
   const Result<void> written = WriteAll(fd, head, kNever);

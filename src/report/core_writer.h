@@ -35,7 +35,7 @@ inline constexpr std::string_view kIncompleteSuffix = ".incomplete";
 // Writes "core.<name>.<pid>.<n>" (mode 0600, never over an existing file) into the directory and returns its path. When
 // the deadline or max_bytes cuts the memory short, the file is still a valid core whose missing memory reads as zeros,
 // and its name ends in kIncompleteSuffix. A core that fails in another way (disk full, directory not writable) leaves no
-// file. NOT_SUPPORTED for 32-bit programs, BAD_STATE when no thread has registers or mem_fd is not open.
+// file. A 32-bit program's core is a 32-bit one. BAD_STATE when no thread has registers or mem_fd is not open.
 [[nodiscard]] Result<std::string> WriteCore(const CoreRequest& request);
 
 }  // namespace zxctl::report

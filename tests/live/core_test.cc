@@ -113,6 +113,21 @@ TEST_F(CoreTest, OfASupervisedProgramHasTheFloatingPointRegisters) {
   EXPECT_THAT(Gdb(file, {"p/x $xmm7.v2_int64"}), HasSubstr("{0x1122334455667788, 0x99aabbccddeeff00}"));
 }
 
+TEST_F(CoreTest, OfA32BitProgramIsA32BitCore) {
+  const std::string program = TargetPath("target_fault_32");
+  (void)RunCommand(Supervised({program, "null_write"}, {"--core=" + dir_.path(), "--report=none"}));
+  ASSERT_EQ(dir_.List().size(), 1U);
+  const std::string core = dir_.Path(dir_.List()[0]);
+  const std::string text = Output({"gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", program, core,  //
+                                   "-ex", "bt", "-ex", "p $_siginfo._sifields._sigfault.si_addr", "-ex", "info float"});
+  EXPECT_THAT(text, ContainsRegex("#0 .*null_write \\(\\)"));
+  EXPECT_THAT(text, ContainsRegex("#[1-9] .*main \\(argc=2"));
+  EXPECT_THAT(text, HasSubstr("$1 = (void *) 0x8"));
+  EXPECT_THAT(text, HasSubstr("Control Word:"));
+  EXPECT_THAT(Output({"eu-stack", "--core=" + core, "-e", program}), ContainsRegex("#0 .*null_write"));
+  EXPECT_THAT(Output({"eu-readelf", "-h", core}), HasSubstr("ELF32"));
+}
+
 TEST_F(CoreTest, GdbShowsRegistersFloatingPointIncluded) {
   const CoreSubject subject("plain");
   ASSERT_TRUE(subject.crashed());

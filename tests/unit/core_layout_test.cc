@@ -45,7 +45,7 @@ Outcome Readelf(const CoreLayout& layout, const std::string& flags) {
 }
 
 TEST(MakeCoreLayout, PlacesEachRegionOnAPageOfItsOwn) {
-  const CoreLayout layout = MakeCoreLayout(Regions(3, kPage), std::vector<std::byte>(100), kPage);
+  const CoreLayout layout = MakeCoreLayout(Regions(3, kPage), std::vector<std::byte>(100), kPage, arch::Bits::k64);
   ASSERT_EQ(layout.offsets.size(), 3u);
   for (const uint64_t offset : layout.offsets) EXPECT_EQ(offset % kPage, 0u);
   EXPECT_GE(layout.offsets[0], layout.head.size());
@@ -54,7 +54,8 @@ TEST(MakeCoreLayout, PlacesEachRegionOnAPageOfItsOwn) {
 }
 
 TEST(MakeCoreLayout, HeadersPointAtWhatFollows) {
-  const CoreLayout layout = MakeCoreLayout(Regions(2, kPage), std::vector<std::byte>(100, std::byte{7}), kPage);
+  const CoreLayout layout =
+      MakeCoreLayout(Regions(2, kPage), std::vector<std::byte>(100, std::byte{7}), kPage, arch::Bits::k64);
   const auto header = At<Elf64_Ehdr>(layout, 0);
   EXPECT_EQ(header.e_type, ET_CORE);
   EXPECT_EQ(header.e_phnum, 3);
@@ -68,14 +69,14 @@ TEST(MakeCoreLayout, HeadersPointAtWhatFollows) {
 }
 
 TEST(MakeCoreLayout, GoesBeyondFourGigabytes) {
-  const CoreLayout layout = MakeCoreLayout(Regions(3, 8ull << 30), {}, kPage);
+  const CoreLayout layout = MakeCoreLayout(Regions(3, 8ull << 30), {}, kPage, arch::Bits::k64);
   EXPECT_EQ(layout.offsets[2] - layout.offsets[0], 16ull << 30);
   const Outcome outcome = Readelf(layout, "-l");
   EXPECT_THAT(outcome.out, HasSubstr("0x400001000 0x0000000c00000000"));
 }
 
 TEST(MakeCoreLayout, CountsMoreSegmentsThanTheHeaderCanHold) {
-  const CoreLayout layout = MakeCoreLayout(Regions(70000, kPage), {}, kPage);
+  const CoreLayout layout = MakeCoreLayout(Regions(70000, kPage), {}, kPage, arch::Bits::k64);
   EXPECT_EQ(At<Elf64_Ehdr>(layout, 0).e_phnum, PN_XNUM);
   const Outcome outcome = Readelf(layout, "-h");
   EXPECT_THAT(outcome.out, HasSubstr("70001"));
@@ -83,7 +84,7 @@ TEST(MakeCoreLayout, CountsMoreSegmentsThanTheHeaderCanHold) {
 }
 
 TEST(MakeCoreLayout, JustFewEnoughSegmentsNeedNoSection) {
-  const CoreLayout layout = MakeCoreLayout(Regions(PN_XNUM - 2, kPage), {}, kPage);
+  const CoreLayout layout = MakeCoreLayout(Regions(PN_XNUM - 2, kPage), {}, kPage, arch::Bits::k64);
   EXPECT_EQ(At<Elf64_Ehdr>(layout, 0).e_phnum, PN_XNUM - 1);
   EXPECT_EQ(At<Elf64_Ehdr>(layout, 0).e_shnum, 0);
 }

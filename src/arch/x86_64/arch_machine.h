@@ -28,6 +28,11 @@ enum class Bits : uint8_t { k64, k32 };
 // Lengths by which pc stands past a breakpoint instruction when its trap is reported.
 inline constexpr uint64_t kBreakpointPcAdvance = 1;
 
+// What a core of 32-bit code has: EM_386, and the registers as i386's own user_regs_struct orders them.
+inline constexpr uint16_t kElfMachine32 = 3;
+inline constexpr size_t kRegisterCount32 = 17;
+[[nodiscard]] std::array<uint32_t, kRegisterCount32> Registers32(const Registers& registers);
+
 // The further register sets that a core file has (NT_PRFPREG, NT_X86_XSTATE), and more bytes than any of them takes.
 inline constexpr std::array<uint32_t, 2> kFurtherRegisterSets = {2, 0x202};
 inline constexpr size_t kMaxRegisterSetBytes = 16384;

@@ -32,6 +32,13 @@ uint64_t FramePointer(const Registers& registers) { return registers.rbp; }
 
 Bits CodeBits(const Registers& registers) { return registers.cs == kUser32Cs ? Bits::k32 : Bits::k64; }
 
+std::array<uint32_t, kRegisterCount32> Registers32(const Registers& r) {
+  const auto low = [](uint64_t value) { return static_cast<uint32_t>(value); };
+  return {low(r.rbx), low(r.rcx), low(r.rdx),    low(r.rsi), low(r.rdi), low(r.rbp),
+          low(r.rax), low(r.ds),  low(r.es),     low(r.fs),  low(r.gs),  low(r.orig_rax),
+          low(r.rip), low(r.cs),  low(r.eflags), low(r.rsp), low(r.ss)};
+}
+
 bool IsCanonical(uint64_t address) {
   const int shift = 64 - AddressBits();
   return static_cast<uint64_t>(static_cast<int64_t>(address << shift) >> shift) == address;
