@@ -125,15 +125,18 @@ void StopFinder::Sweep(const std::vector<pid_t>& tids) {
 void StopFinder::Collect() {
   std::vector<pid_t> hot;
   for (const Recent& recent : recents_) hot.push_back(recent.tid);
+  bool swept = false;
   for (int64_t walked_ns = 0;;) {
     Sweep(hot);
     const int64_t before = clock_.NowNs();
     const WaitResult result = ops_.Wait(-1);
     if (result.tid > 0) {
       collected_.push_back(Found(result));
-      if (walked_ns >= kMaxWalks * scan_cost_ns_) continue;
       walked_ns += clock_.NowNs() - before;
-      if (walked_ns >= kMaxWalks * scan_cost_ns_) Sweep(all_tids_());
+      if (!swept && walked_ns >= kMaxWalks * scan_cost_ns_) {
+        swept = true;
+        Sweep(all_tids_());
+      }
       continue;
     }
     no_children_ = result.tid < 0;

@@ -37,6 +37,8 @@ class Crowd {
     if (!pending) pending = tid;
   }
 
+  void Exit(pid_t tid) { ops.tracees[tid].statuses.push_back(0); }
+
   // One turn of the wait loop; the tid whose stop was found, 0 if none was.
   pid_t Turn(StopFinder& finder) {
     WaitResult found = finder.TakeOwed(false);
@@ -148,6 +150,47 @@ TEST(StopFinder, TheOnlyOneLeftIsNotHiddenByAStaleName) {
   pid_t found = 0;
   for (int turn = 0; turn < 1000 && found == 0; ++turn) found = crowd.Turn(finder);
   EXPECT_EQ(found, 2);
+}
+
+TEST(StopFinder, AsksNoMoreForTheDead) {
+  Crowd crowd(1000);
+  StopFinder finder = crowd.Finder();
+  for (pid_t tid = 1; tid <= 100; ++tid) {
+    crowd.Stop(tid);
+    ASSERT_EQ(crowd.Turn(finder), tid);
+    crowd.Exit(tid);
+    ASSERT_EQ(finder.TakeNamed(tid).tid, tid);
+    crowd.ops.tracees.erase(tid);
+  }
+  finder.OweScan();
+  const int64_t before = crowd.clock.now_ns;
+  EXPECT_EQ(finder.TakeOwed(false).tid, 0);
+  EXPECT_LE(crowd.clock.now_ns - before, 1000 * crowd.ops.wait_any_cost_ns);
+}
+
+TEST(StopFinder, LikelyStopIsAnybodysAmongFewAndTheLastOnesAmongMany) {
+  Crowd crowd(100);
+  StopFinder finder = crowd.Finder();
+  finder.SetPopulation(100);
+  crowd.Stop(7);
+  EXPECT_EQ(crowd.Turn(finder), 7);
+  crowd.Stop(8);
+  EXPECT_EQ(finder.TakeLikely().tid, 0);
+  crowd.Stop(7);
+  EXPECT_EQ(finder.TakeLikely().tid, 7);
+  finder.SetPopulation(3);
+  EXPECT_EQ(finder.TakeLikely().tid, 8);
+}
+
+// Hot threads stop again while a scan walks past thousands of cold ones: the scan takes them along.
+TEST(StopFinder, ScanFindsManyColdStopsWithinAFewMilliseconds) {
+  Crowd crowd(4000);
+  StopFinder finder = crowd.Finder();
+  for (pid_t tid = 2000; tid < 2060; ++tid) crowd.Stop(tid);
+  int found = 0;
+  for (int turn = 0; turn < 1000 && found < 60; ++turn) found += crowd.Turn(finder) != 0 ? 1 : 0;
+  EXPECT_EQ(found, 60);
+  EXPECT_LE(crowd.longest_ns, 5 * kNsPerMs);
 }
 
 TEST(StopFinder, KnowsWhenThereAreNoChildren) {
