@@ -40,6 +40,9 @@ constexpr std::array kAllowed = {SCMP_SYS(read),         SCMP_SYS(pread64),     
                                  SCMP_SYS(sigaltstack),  SCMP_SYS(sched_yield),    SCMP_SYS(restart_syscall),
                                  SCMP_SYS(sysinfo),      SCMP_SYS(getrusage)};
 
+// UndefinedBehaviorSanitizer asks a pipe whether memory can be read.
+constexpr std::array kAllowedToSanitizers = {SCMP_SYS(pipe), SCMP_SYS(pipe2)};
+
 struct FilterDeleter {
   void operator()(void* filter) const { seccomp_release(filter); }
 };
@@ -51,6 +54,10 @@ tl::unexpected<Status> FilterFailed(int negative_errno) {
 
 int AllowAll(scmp_filter_ctx filter) {
   for (const int call : kAllowed) {
+    if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 0, nullptr)) return error;
+  }
+  for (const int call : kAllowedToSanitizers) {
+    if (!kSanitized) break;
     if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 0, nullptr)) return error;
   }
   return 0;
