@@ -132,8 +132,7 @@ std::string Analysis::CallBefore(uint64_t return_address) {
 std::string Analysis::BusFile(uint64_t address) const {
   const Mapping* mapping = FindMapping(maps_, address);
   if (mapping == nullptr || !mapping->IsFile()) return {};
-  const std::string link =
-      fmt::format("/proc/{}/map_files/{:x}-{:x}", input_.messages.crash.pid, mapping->start, mapping->end);
+  const std::string link = fmt::format("/proc/{}/map_files/{:x}-{:x}", input_.view_tid, mapping->start, mapping->end);
   struct stat info {};
   if (stat(link.c_str(), &info) != 0 && (mapping->deleted || stat(mapping->path.c_str(), &info) != 0)) return {};
   const uint64_t wanted = address - mapping->start + mapping->offset;
@@ -246,7 +245,7 @@ void Analysis::NameThread(const UnwoundStack& stack, ThreadInfo& thread) {
 }
 
 void Analysis::NameFaulting() {
-  files_.emplace(input_.messages.crash.pid, input_.debug_path);
+  files_.emplace(input_.view_tid, input_.debug_path);
   symbolizer_.emplace(memory_, modules_, *files_, PerfMap(input_.perf_map, static_cast<uid_t>(report_.process.uid)));
   if (unwinder64_) unwinder64_->UseFiles(*files_);
   if (unwinder32_) unwinder32_->UseFiles(*files_);
@@ -271,7 +270,7 @@ void Analysis::FillAbort() {
 void Analysis::FillSource() {
   const ProcessInfo& process = report_.process;
   for (const Frame& frame : report_.thread.frames) {
-    report_.source = ReadSource(frame.file, frame.line, process.pid, static_cast<uid_t>(process.uid));
+    report_.source = ReadSource(frame.file, frame.line, input_.view_tid, static_cast<uid_t>(process.uid));
     if (report_.source) return;
   }
 }

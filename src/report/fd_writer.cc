@@ -127,7 +127,7 @@ Result<void> WriteAll(int fd, std::string_view bytes, int64_t deadline_ns, size_
   while (done < bytes.size()) {
     if (sink != Sink::kFile && !WaitWritable(fd, deadline_ns)) return FailTimedOut();
     const ssize_t n = WriteOnce(fd, sink, bytes.substr(done));
-    if (n < 0 && !IsPassing(errno)) return FailErrno("the report could not be written");
+    if (n < 0 && !IsPassing(errno)) return FailErrno("writing failed");
     if (n > 0) done += static_cast<size_t>(n);
     if (n <= 0 && IsTime(deadline_ns)) return FailTimedOut();
   }

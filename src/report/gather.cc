@@ -48,9 +48,12 @@ std::string NowText() {
                      utc.tm_hour, utc.tm_min, utc.tm_sec, now.tv_nsec / kNsPerMs);
 }
 
+// The faulting thread lives; its leader may have exited.
+pid_t ViewTid(const ring::CrashRecord& crash) { return crash.tid != 0 ? crash.tid : crash.pid; }
+
 ProcessInfo GatherProcess(const CrashMessages& messages) {
   const pid_t pid = messages.crash.pid;
-  const std::string root = fmt::format("/proc/{}", pid);
+  const std::string root = fmt::format("/proc/{}", ViewTid(messages.crash));
   ProcessInfo info;
   info.pid = pid;
   const std::string status = ReadOrEmpty(root + "/status", 16384);
@@ -63,7 +66,8 @@ ProcessInfo GatherProcess(const CrashMessages& messages) {
   info.uid = static_cast<int32_t>(StatusNumber(status, "Uid"));
   info.thread_count = static_cast<uint32_t>(StatusNumber(status, "Threads"));
   info.memory_bytes = StatusNumber(status, "VmRSS") * 1024;
-  info.uptime_seconds = UptimeSeconds(ReadOrEmpty(root + "/stat", 4096), ReadOrEmpty("/proc/uptime", 128));
+  info.uptime_seconds =
+      UptimeSeconds(ReadOrEmpty(fmt::format("/proc/{}/stat", pid), 4096), ReadOrEmpty("/proc/uptime", 128));
   info.limits = ParseLimits(ReadOrEmpty(root + "/limits", 16384));
   if (info.thread_count == 0) info.thread_count = static_cast<uint32_t>(messages.threads.size());
   return info;
@@ -95,7 +99,7 @@ std::string Consequence(const CrashMessages& messages, const ProcessInfo& proces
     case ring::CrashReason::kForcedDeath:
       return fmt::format("the kernel ends the process with {}", signal);
     case ring::CrashReason::kHang:
-      return "the process goes on, or is killed if --on-timeout=kill asks for it";
+      return crash.kill_follows != 0 ? "the process is killed, as --on-timeout=kill asks" : "the process goes on";
     case ring::CrashReason::kGone:
       return StatusText(crash.wait_status);
   }
@@ -151,13 +155,12 @@ void GatherThreads(const CrashMessages& messages, Report& report) {
   }
 }
 
-void GatherPrivate(const GatherOptions& options, Report& report) {
+void GatherPrivate(const GatherOptions& options, pid_t view_tid, Report& report) {
   if (!options.with_memory) {
     report.notes.withheld.push_back("environment and raw stack memory; --with-memory shows them");
     return;
   }
-  report.environment =
-      ParseEnvironment(ReadOrEmpty(fmt::format("/proc/{}/environ", report.process.pid), kMaxCommandLineBytes));
+  report.environment = ParseEnvironment(ReadOrEmpty(fmt::format("/proc/{}/environ", view_tid), kMaxCommandLineBytes));
 }
 
 std::string SenderName(const SignalRecord& signal) {
@@ -234,19 +237,20 @@ Result<CrashMessages> ReceiveCrash(ring::Channel& channel, int64_t deadline_ns) 
 }
 
 CrashInput Gather(CrashMessages messages, int mem_fd, const GatherOptions& options) {
-  const pid_t pid = messages.crash.pid;
-  CrashInput input{.messages = std::move(messages), .mem_fd = mem_fd, .with_memory = options.with_memory};
+  const pid_t view = ViewTid(messages.crash);
+  CrashInput input{
+      .messages = std::move(messages), .view_tid = view, .mem_fd = mem_fd, .with_memory = options.with_memory};
   input.report.time = NowText();
   input.report.machine = arch::kMachineName;
   input.report.process = GatherProcess(input.messages);
   input.report.exception = GatherException(input.messages, input.report.process);
   GatherThreads(input.messages, input.report);
-  GatherPrivate(options, input.report);
-  input.maps = ReadOrEmpty(fmt::format("/proc/{}/maps", pid), kMaxMapsBytes);
+  GatherPrivate(options, view, input.report);
+  input.maps = ReadOrEmpty(fmt::format("/proc/{}/maps", view), kMaxMapsBytes);
   input.stack_limit = SoftLimit(input.report.process.limits, "Max stack size");
   const ring::CrashRecord& crash = input.messages.crash;
   input.sender = SenderName(crash.first.signo != 0 ? crash.first : crash.signal);
-  input.perf_map = PerfMapPath(pid);
+  input.perf_map = PerfMapPath(view);
   input.debug_path = DebugPath();
   if (input.maps.empty() && crash.reason != ring::CrashReason::kGone) {
     input.report.notes.limits.push_back("the list of mappings could not be read; frames have no modules");

@@ -36,6 +36,8 @@ struct CrashInput {
   std::string sender{};      // the name of the process that sent the signal
   std::string perf_map{};    // where a just-in-time compiler's names would be
   std::string debug_path{};  // folders of separate debug files
+  // A thread that still shows the process's memory and files under /proc: a leader that has exited shows none.
+  int32_t view_tid = 0;
   int mem_fd = -1;
   bool with_memory = false;
 };

@@ -178,14 +178,14 @@ bool WantsColor(ColorMode mode, int fd) {
   return false;
 }
 
-Result<void> Deliver(const OutputOptions& options, const Report& report) {
+Delivery Deliver(const OutputOptions& options, const Report& report) {
   const ScopedWriteSignals quiet;
-  std::vector<Status> failures = DeliverToFiles(options, report);
-  const std::string text = RenderForStderr(options, report, failures);
+  Delivery delivery{.failures = DeliverToFiles(options, report)};
+  const std::string text = RenderForStderr(options, report, delivery.failures);
   const Result<void> result = WriteAll(options.stderr_fd, text, options.deadline_ns);
-  if (!result) failures.push_back(result.error());
-  if (failures.empty()) return {};
-  return Fail(failures.front());
+  delivery.told = result.has_value();
+  if (!result) delivery.failures.push_back(result.error());
+  return delivery;
 }
 
 }  // namespace zxctl::report

@@ -38,9 +38,19 @@ struct OutputOptions {
 // True when text for `fd` should be coloured.
 [[nodiscard]] bool WantsColor(ColorMode mode, int fd);
 
-// Writes the report everywhere. Files come first, then standard error, which also says what went wrong with the files;
-// the first failure is the result, but every destination is tried. A partial file in report_dir is removed. The caller's
+// What became of a report.
+struct Delivery {
+  std::vector<Status> failures;  // in the order in which they happened
+  bool told = false;             // standard error has taken everything it was to say, the failures before included
+
+  [[nodiscard]] bool has_value() const { return failures.empty(); }
+  explicit operator bool() const { return has_value(); }
+  [[nodiscard]] const Status& error() const { return failures.front(); }
+};
+
+// Writes the report everywhere. Files come first, then standard error, which also says what went wrong with the files.
+// Every destination is tried. A partial file in report_dir is removed. The caller's
 // signal dispositions are as before afterwards; one thread at a time.
-Result<void> Deliver(const OutputOptions& options, const Report& report);
+[[nodiscard]] Delivery Deliver(const OutputOptions& options, const Report& report);
 
 }  // namespace zxctl::report

@@ -91,6 +91,15 @@ class SpawnPlan {
   posix_spawnattr_t attributes_;
 };
 
+// Whose stack tells what a process is at: its leader's, unless that has exited.
+pid_t FirstLivingThread(const Process& process) {
+  const auto living = [](const Thread* thread) { return thread->state.life != Lifecycle::kExiting; };
+  const auto leads = [&](const Thread* thread) { return living(thread) && thread->tid == process.pid; };
+  auto found = std::find_if(process.threads.begin(), process.threads.end(), leads);
+  if (found == process.threads.end()) found = std::find_if(process.threads.begin(), process.threads.end(), living);
+  return found == process.threads.end() ? process.pid : (*found)->tid;
+}
+
 }  // namespace
 
 ReportHandler::ReportHandler(ReportHandlerOptions options, Tracer& tracer, ExceptionRouter& router, TimerQueue& timers,
@@ -142,9 +151,13 @@ HandlerAnswer ReportHandler::Offer(const ExceptionPacket& packet) {
   return HandlerAnswer::kPending;
 }
 
-void ReportHandler::ReportHang(pid_t pid, std::function<void()> done) {
-  if (tracer_.tree().FindProcess(pid) == nullptr || FindByProcess(pid) != nullptr) return done();
-  const JobId id = AddJob({.pid = pid, .tid = pid, .reason = ring::CrashReason::kHang});
+void ReportHandler::ReportHang(pid_t pid, HangOptions options, std::function<void()> done) {
+  const Process* process = tracer_.tree().FindProcess(pid);
+  if (process == nullptr || FindByProcess(pid) != nullptr) return done();
+  const JobId id = AddJob({.pid = pid,
+                           .tid = FirstLivingThread(*process),
+                           .reason = ring::CrashReason::kHang,
+                           .kill_follows = options.kill_follows ? 1 : 0});
   jobs_[id].done = std::move(done);
   Hold(id);
 }
@@ -232,17 +245,22 @@ Result<pid_t> ReportHandler::Spawn(Job& job) {
   return plan.Run(options_.reporter_path, options_.reporter_args);
 }
 
+void ReportHandler::FindStandardError(Job& job) {
+  if (job.stderr_fd.valid()) return;
+  std::vector<pid_t> tids = {job.crash.tid, job.crash.pid, options_.root_pid};
+  for (const pid_t pid : tracer_.tree().ProcessIds()) {
+    if (tids.size() < kMaxStderrCandidates) tids.push_back(pid);
+  }
+  job.stderr_fd = BorrowStandardError({options_.stderr_dev, options_.stderr_ino}, tids);
+}
+
 void ReportHandler::Start(JobId id) {
   if (running_ >= kMaxRunning) {
     queue_.push_back(id);
     return;
   }
   Job& job = *Find(id);
-  std::vector<pid_t> pids = {job.crash.pid, options_.root_pid};
-  for (const pid_t pid : tracer_.tree().ProcessIds()) {
-    if (pids.size() < kMaxStderrCandidates) pids.push_back(pid);
-  }
-  job.stderr_fd = BorrowStandardError({options_.stderr_dev, options_.stderr_ino}, pids);
+  FindStandardError(job);
   const auto reporter = Spawn(job);
   if (!reporter) {
     SayFailed(job, reporter.error().ToString());
@@ -260,10 +278,11 @@ bool ReportHandler::OnChildExit(pid_t pid, int status) {
   --running_;
   Job& job = found->second;
   job.reporter = 0;
-  if (WIFSIGNALED(status)) {
-    SayFailed(job, WTERMSIG(status) == SIGKILL ? "its time was up (--report-budget gives it more)"
-                                               : fmt::format("the reporter died of signal {}", WTERMSIG(status)));
-  } else if (WEXITSTATUS(status) != 0) {
+  if (job.out_of_time) {
+    SayFailed(job, "its time was up (--report-budget gives it more)");
+  } else if (WIFSIGNALED(status)) {
+    SayFailed(job, fmt::format("the reporter died of signal {}", WTERMSIG(status)));
+  } else if (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != kExitToldWhy) {
     SayFailed(job, fmt::format("the reporter ended with status {}", WEXITSTATUS(status)));
   }
   Finish(found->first);
@@ -275,7 +294,8 @@ bool ReportHandler::OnChildExit(pid_t pid, int status) {
   return true;
 }
 
-void ReportHandler::SayFailed(const Job& job, std::string_view why) {
+void ReportHandler::SayFailed(Job& job, std::string_view why) {
+  FindStandardError(job);
   const SignalRecord& signal = job.crash.first.signo != 0 ? job.crash.first : job.crash.signal;
   SayWithoutWaiting(
       job.stderr_fd.get(),
@@ -289,10 +309,11 @@ void ReportHandler::Expire(JobId id) {
   if (job == nullptr) return;
   job->timer = 0;
   if (job->reporter != 0) {
+    job->out_of_time = true;
     kill(job->reporter, SIGKILL);  // its end comes as any other's
     return;
   }
-  SayFailed(*job, "its time was up before a reporter was free (--report-budget gives it more)");
+  SayFailed(*job, "its time was up before a reporter was free, so many crashed (--report-budget gives it more)");
   Finish(id);
 }
 

@@ -22,6 +22,9 @@
 
 namespace zxctl::report {
 
+// A reporter's exit status when something failed and standard error says what.
+inline constexpr int kExitToldWhy = 3;
+
 struct ReportHandlerOptions {
   std::string reporter_path;
   std::vector<std::string> reporter_args;  // how to report; passed on as they are
@@ -43,9 +46,12 @@ class ReportHandler final : public ExceptionHandler {
   void Withdraw(pid_t tid) override;
   void OnSilentDeath(pid_t pid, int wait_status) override;
 
+  struct HangOptions {
+    bool kill_follows = false;  // the report says so
+  };
   // Reports a process that hangs; it goes on afterwards. `done` is called once, at once when it is unknown or already being
   // reported.
-  void ReportHang(pid_t pid, std::function<void()> done);
+  void ReportHang(pid_t pid, HangOptions options, std::function<void()> done);
 
   // Takes the end of a reporter process; false when `pid` is none of them.
   bool OnChildExit(pid_t pid, int status);
@@ -59,6 +65,7 @@ class ReportHandler final : public ExceptionHandler {
     ring::CrashRecord crash;
     std::vector<pid_t> waiting;  // threads that wait for an answer, the reported one first
     std::function<void()> done;  // hang reports
+    bool out_of_time = false;    // its reporter was killed for that
     bool held = false;           // the process's threads are stopped for us
     pid_t reporter = 0;          // 0: not started yet
     UniqueFd stderr_fd;
@@ -78,7 +85,8 @@ class ReportHandler final : public ExceptionHandler {
   [[nodiscard]] std::vector<RegisterSet> ReadRegisterSets(const std::vector<ring::ThreadRecord>& threads);
   void Expire(JobId id);
   void Finish(JobId id);
-  void SayFailed(const Job& job, std::string_view why);
+  void FindStandardError(Job& job);
+  void SayFailed(Job& job, std::string_view why);
 
   ReportHandlerOptions options_;
   Tracer& tracer_;

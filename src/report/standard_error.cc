@@ -7,7 +7,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
+#include <utility>
 
 namespace zxctl::report {
 namespace {
@@ -15,12 +17,23 @@ namespace {
 // Descriptors that a child process gets under the numbers 0 to 4 stand above those here, so that none is overwritten.
 constexpr int kFirstOwnFd = 10;
 
-UniqueFd Duplicate(pid_t pid) {
-  const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-  if (!process.valid()) return {};
-  const UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), STDERR_FILENO, 0)));
-  if (!copy.valid()) return {};
-  return UniqueFd(fcntl(copy.get(), F_DUPFD_CLOEXEC, kFirstOwnFd));
+// Of threads that lead no process: since Linux 6.9.
+constexpr unsigned kPidfdThread = O_EXCL;
+
+UniqueFd OpenPidfd(pid_t tid) {
+  UniqueFd leader(static_cast<int>(syscall(SYS_pidfd_open, tid, 0)));
+  return leader.valid() ? std::move(leader) : UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, tid, kPidfdThread)));
+}
+
+UniqueFd Duplicate(pid_t tid) {
+  const UniqueFd task = OpenPidfd(tid);
+  UniqueFd copy(task.valid() ? static_cast<int>(syscall(SYS_pidfd_getfd, task.get(), STDERR_FILENO, 0)) : -1);
+  // Without a descriptor for the thread, the same file, opened anew.
+  if (!task.valid()) {
+    copy.Reset(
+        open(fmt::format("/proc/{}/fd/2", tid).c_str(), O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+  }
+  return copy.valid() ? UniqueFd(fcntl(copy.get(), F_DUPFD_CLOEXEC, kFirstOwnFd)) : UniqueFd();
 }
 
 bool Is(const UniqueFd& fd, FileIdentity wanted) {
@@ -39,13 +52,13 @@ bool MayBeData(const UniqueFd& fd) {
 
 }  // namespace
 
-UniqueFd BorrowStandardError(FileIdentity wanted, std::span<const pid_t> pids) {
+UniqueFd BorrowStandardError(FileIdentity wanted, std::span<const pid_t> tids) {
   UniqueFd first;
-  for (const pid_t pid : pids) {
-    UniqueFd fd = Duplicate(pid);
+  for (const pid_t tid : tids) {
+    UniqueFd fd = Duplicate(tid);
     if (Is(fd, wanted)) return fd;
     // Who starts the program without a standard error wants no report there; what has the number now is something else.
-    if (pid == pids.front() && wanted.ino != 0 && !MayBeData(fd)) first = std::move(fd);
+    if (tid == tids.front() && wanted.ino != 0 && !MayBeData(fd)) first = std::move(fd);
   }
   return first;
 }

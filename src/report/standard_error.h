@@ -17,9 +17,9 @@ struct FileIdentity {
   uint64_t ino = 0;
 };
 
-// A duplicate of the descriptor 2 that is `wanted`, from the first of `pids` that still has it; otherwise the descriptor 2
-// of the first of `pids`, unless it may be a file of data or `wanted` is none; invalid when there is neither. Needs ptrace rights over them.
-[[nodiscard]] UniqueFd BorrowStandardError(FileIdentity wanted, std::span<const pid_t> pids);
+// A duplicate of the descriptor 2 that is `wanted`, from the first of `tids` (threads of any process) that still has it;
+// otherwise the descriptor 2 of the first of `tids`, unless it may be a file of data or `wanted` is none; invalid when there is neither. Needs ptrace rights over them.
+[[nodiscard]] UniqueFd BorrowStandardError(FileIdentity wanted, std::span<const pid_t> tids);
 
 // Writes what fits at once, without ever waiting for a reader.
 void SayWithoutWaiting(int fd, std::string_view text);

@@ -36,7 +36,7 @@ struct LaunchRequest {
   uint8_t kill_on_tracer_death = 0;
   uint8_t timeout_kills = 0;
   uint8_t wants_register_sets = 0;  // crash reporters get all of each thread's registers, not only the general ones
-  int64_t timeout_ns = 0;  // 0: none
+  int64_t timeout_ns = 0;           // 0: none
   int64_t report_budget_ns = 0;
   uint64_t stderr_dev = 0;  // which file the front end's standard error is
   uint64_t stderr_ino = 0;
@@ -70,7 +70,7 @@ struct CrashRecord {
   uint64_t thread_count = 0;          // ThreadRecords that follow
   uint64_t threads_missing = 0;       // threads that could not be stopped in time
   int32_t wait_status = 0;            // kGone: the waitpid status
-  int32_t reserved = 0;
+  int32_t kill_follows = 0;           // kHang: the process is killed afterwards
 };
 
 struct ThreadRecord {

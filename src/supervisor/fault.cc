@@ -60,9 +60,16 @@ bool Tracer::ReadSignal(Thread& thread, SignalRecord& out) {
   return true;
 }
 
+void Tracer::TakesFatalSignal(Thread& thread) {
+  thread.process->fatal_signal_delivered = true;
+  thread.process->dying_tid = thread.tid;
+}
+
 void Tracer::OnPossibleException(Thread& thread, int signo) {
   ++stats_.faults;
   DropWatch(thread);
+  // Another thread's fatal signal is on its way to end them all: this death has been told.
+  if (thread.process->dying_tid != 0) return Apply(thread.tid, Of(EventKind::kSignalStop, signo));
   if (sink_.AsksDebugger(thread)) return OfferToDebugger(thread, signo);
   SignalSets sets;
   FaultStop fault{.thread = &thread};
@@ -81,7 +88,7 @@ void Tracer::OnPossibleException(Thread& thread, int signo) {
     return Apply(thread.tid, Of(EventKind::kFaultStop, signo));
   }
   if (!thread.would_die) RememberFirstFault(thread, fault.signal);
-  thread.process->fatal_signal_delivered |= thread.would_die;
+  if (thread.would_die) TakesFatalSignal(thread);
   Apply(thread.tid, Of(EventKind::kSignalStop, signo));
 }
 

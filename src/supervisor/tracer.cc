@@ -55,6 +55,12 @@ void Tracer::OnWait(const WaitResult& result) {
 }
 
 void Tracer::OnStop(Thread& thread, const WaitStatus& status) {
+  Process* process = thread.process;
+  if (process != nullptr && process->dying_tid == thread.tid && status.kind != WaitKind::kExit) {
+    // It lives on: a handler was installed in the last moment.
+    process->dying_tid = 0;
+    process->fatal_signal_delivered = false;
+  }
   switch (status.kind) {
     case WaitKind::kSignalStop:
       return OnSignalStop(thread, status.signo);
@@ -221,6 +227,7 @@ void Tracer::OnExecEvent(pid_t pid) {
   CloseStatFile(*thread);  // it may be of a tid that is no more
   thread->job_stop_broke_call = false;
   thread->first_fault.reset();
+  thread->process->dying_tid = 0;
   SetExitOption(*thread);
   observer_.OnExec(pid, ops_.LostPrivileges(pid));
   Apply(pid, Of(EventKind::kEventStop));
@@ -303,7 +310,7 @@ void Tracer::Raise(Thread& thread) {
 bool Tracer::AnswerException(pid_t tid, Answer answer) {
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || thread->state.exception != ExceptionPhase::kRaised) return false;
-  if (answer == Answer::kDeliver && thread->would_die) thread->process->fatal_signal_delivered = true;
+  if (answer == Answer::kDeliver && thread->would_die) TakesFatalSignal(*thread);
   Apply(tid, Of(answer == Answer::kResume ? EventKind::kAnswerResume : EventKind::kAnswerDeliver));
   return true;
 }

@@ -208,6 +208,33 @@ TEST(ReportCore, IsWrittenToTheCurrentDirectoryByDefault) {
   ExpectCoreThatGdbOpens(dir.Path(dir.List()[0]));
 }
 
+TEST(ReportThreads, ThatCrashTogetherLeaveOneReport) {
+  const TempDir dir;
+  constexpr size_t kRounds = 30;
+  for (size_t i = 0; i < kRounds; i++) {
+    const Outcome outcome =
+        CrashUnder({"--report=none", "--report-dir=" + dir.path()}, {"together", i % 2 ? "2" : "8"});
+    EXPECT_EQ(DescribeStatus(outcome.status), "signal 11");
+    EXPECT_EQ(outcome.err, "");
+  }
+  EXPECT_EQ(dir.List().size(), kRounds);
+}
+
+TEST(ReportThreads, ThatOutliveTheirLeaderHaveAWholeReport) {
+  const Outcome outcome = CrashUnder({}, {"leaderless"});
+  EXPECT_EQ(DescribeStatus(outcome.status), "signal 11");
+  for (const char* part : {"FaultAfterLeader", "read of 0x10", "target_crash.c", "source:", "modules", "command"}) {
+    EXPECT_NE(outcome.err.find(part), std::string::npos) << part << "\n" << outcome.err;
+  }
+}
+
+TEST(ReportCrowd, OfMoreCrashesThanTheBudgetAllowsEachIsTold) {
+  const Outcome outcome = CrashUnder({"--report-budget=200ms"}, {"children", "60"});
+  EXPECT_EQ(outcome.out, "crashed 60\n");
+  const size_t whole = CountOf(outcome.err, "zx| end of the report");
+  EXPECT_GE(whole + CountOf(outcome.err, "no full report: its time was up"), 60U) << outcome.err;
+}
+
 TEST(ReportHang, OfAllThreadsComesAtTheTimeoutAndTheProgramGoesOn) {
   const TempDir dir;
   const std::string file = dir.Path("report");
@@ -228,6 +255,14 @@ TEST(ReportHang, KillsAfterTheReportIfAskedTo) {
   EXPECT_EQ(DescribeStatus(outcome.status), "signal 9");
   EXPECT_NE(outcome.err.find("sleep"), std::string::npos) << outcome.err;
   EXPECT_GE(CountOf(outcome.err, "thread"), 3U);
+}
+
+TEST(ReportHang, OfEveryProcessStandsThereBeforeTheFirstIsKilled) {
+  const Outcome outcome = RunCommand(
+      Supervised({"sh", "-c", "sleep 1001 & sleep 1002 & sleep 1003; true"}, {"--timeout=500ms", "--on-timeout=kill"}));
+  EXPECT_EQ(DescribeStatus(outcome.status), "signal 9");
+  EXPECT_EQ(CountOf(outcome.err.substr(0, outcome.err_size_at_exit), "zx| end of the report"), 4U) << outcome.err;
+  EXPECT_EQ(CountOf(outcome.err, "the process is killed, as --on-timeout=kill asks"), 4U);
 }
 
 TEST(ReportHang, DoesNotComeWhenTheProgramEndsInTime) {

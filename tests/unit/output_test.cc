@@ -183,9 +183,10 @@ TEST_F(DeliverTest, FilesOfReportsArePrivate) {
 
 TEST_F(DeliverTest, AFullDeviceIsToldOnStandardError) {
   options_.report_file = "/dev/full";
-  const Result<void> delivered = Deliver(options_, SampleReport());
+  const Delivery delivered = Deliver(options_, SampleReport());
   ASSERT_FALSE(delivered.has_value());
   EXPECT_EQ(delivered.error().sys_errno, ENOSPC);
+  EXPECT_TRUE(delivered.told);
   EXPECT_THAT(Stderr(), HasSubstr("- the report could not be appended to /dev/full"));
 }
 
@@ -205,7 +206,7 @@ TEST_F(DeliverTest, ADirectoryThatTakesNoFilesIsToldOnStandardError) {
 TEST_F(DeliverTest, AMissingDirectoryCostsNothingElse) {
   options_.report_dir = dir_.Path("nowhere");
   options_.report_file = dir_.Path("file");
-  const Result<void> delivered = Deliver(options_, SampleReport());
+  const Delivery delivered = Deliver(options_, SampleReport());
   ASSERT_FALSE(delivered.has_value());
   EXPECT_EQ(delivered.error().sys_errno, ENOENT);
   EXPECT_THAT(File(), HasSubstr("crashed"));
@@ -215,7 +216,7 @@ TEST_F(DeliverTest, AMissingDirectoryCostsNothingElse) {
 TEST_F(DeliverTest, AFifoWithoutReaderIsAnErrorAndNotAWait) {
   options_.report_file = dir_.Path("fifo");
   ASSERT_EQ(mkfifo(options_.report_file.c_str(), 0600), 0);
-  const Result<void> delivered = Deliver(options_, SampleReport());
+  const Delivery delivered = Deliver(options_, SampleReport());
   ASSERT_FALSE(delivered.has_value());
   EXPECT_EQ(delivered.error().sys_errno, ENXIO);
 }
@@ -228,7 +229,7 @@ TEST_F(DeliverTest, AReportFileThatNobodyReadsLeavesTimeForStandardError) {
   ASSERT_EQ(fcntl(reader.get(), F_SETPIPE_SZ, 4096), 4096);
   Report report = SampleReport();
   report.process.command_line.assign(3, std::string(900, 'x'));
-  const Result<void> delivered = Deliver(options_, report);
+  const Delivery delivered = Deliver(options_, report);
   ASSERT_FALSE(delivered.has_value());
   EXPECT_EQ(delivered.error().zx, ZX_ERR_TIMED_OUT);
   EXPECT_THAT(Stderr(), HasSubstr("end of the report"));
@@ -237,9 +238,10 @@ TEST_F(DeliverTest, AReportFileThatNobodyReadsLeavesTimeForStandardError) {
 TEST_F(DeliverTest, AClosedStandardErrorCostsNoFile) {
   options_.stderr_fd = 1000;
   options_.report_dir = ReportsDir();
-  const Result<void> delivered = Deliver(options_, SampleReport());
+  const Delivery delivered = Deliver(options_, SampleReport());
   ASSERT_FALSE(delivered.has_value());
   EXPECT_EQ(delivered.error().sys_errno, EBADF);
+  EXPECT_FALSE(delivered.told);
   EXPECT_EQ(Reports().size(), 1u);
 }
 

@@ -45,7 +45,7 @@ Result<std::vector<std::string>> TracerCommand(const RunOptions& options) {
     if (!found) return Fail(found.error());
     reporter = *found;
   }
-  std::vector<std::string> command = {*tracer, "3", reporter};
+  std::vector<std::string> command = {*tracer, "3", std::to_string(getpid()), reporter};
   for (auto& argument : ReporterArguments(options)) command.push_back(std::move(argument));
   return command;
 }

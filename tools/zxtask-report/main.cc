@@ -11,6 +11,7 @@
 #include "report/core_writer.h"
 #include "report/gather.h"
 #include "report/output.h"
+#include "report/report_handler.h"
 #include "report/worker.h"
 #include "ring/channel.h"
 
@@ -71,7 +72,8 @@ int WriteReport(ReportOptions options, ring::Channel& channel) {
   options.output.deadline_ns = crash.deadline_ns == 0 ? kNever : crash.deadline_ns;
   const auto delivered = report::Deliver(options.output, report);
   Answer(channel, crash.tid);
-  return delivered ? 0 : 1;
+  if (delivered.failures.empty()) return 0;
+  return delivered.told ? report::kExitToldWhy : 1;
 }
 
 int Main(int argc, char* const argv[]) {

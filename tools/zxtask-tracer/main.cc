@@ -1,8 +1,11 @@
-// The tracer process: `zxtask-tracer RING_FD REPORTER [REPORTER_ARGS…]`. Started by zxctl, not by people. REPORTER is the
-// reporter's path, or empty for no reports.
+// The tracer process: `zxtask-tracer RING_FD FRONT_END_PID REPORTER [REPORTER_ARGS…]`. Started by zxctl, not by people.
+// REPORTER is the reporter's path, or empty for no reports.
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -19,10 +22,22 @@ namespace {
 
 // How long the front end has for its next message.
 constexpr int64_t kHandshakeNs = 10 * kNsPerSec;
+// How often it is looked whether the front end still lives.
+constexpr int64_t kLookNs = 100 * kNsPerMs;
 
-Result<ring::LaunchRequest> ReceiveLaunch(ring::Channel& channel) {
+// The next message, unless the front end dies before it sends one.
+Result<bool> ReceiveFrom(ring::Channel& channel, pid_t front_end, ring::Message& message) {
+  const int64_t deadline = MonotonicNs() + kHandshakeNs;
+  for (;;) {
+    const auto got = channel.Receive(message, std::min(deadline, MonotonicNs() + kLookNs));
+    if (!got || *got || MonotonicNs() >= deadline) return got;
+    if (kill(front_end, 0) != 0 && errno == ESRCH) return false;
+  }
+}
+
+Result<ring::LaunchRequest> ReceiveLaunch(ring::Channel& channel, pid_t front_end) {
   ring::Message message;
-  const auto got = channel.Receive(message, MonotonicNs() + kHandshakeNs);
+  const auto got = ReceiveFrom(channel, front_end, message);
   if (!got) return Fail(got.error());
   if (!*got || message.type != static_cast<uint32_t>(ring::MessageType::kLaunch)) {
     return Fail(Status{.zx = ZX_ERR_TIMED_OUT, .what = "no launch request came"});
@@ -40,11 +55,11 @@ void Reply(ring::Channel& channel, const Result<void>& outcome) {
 // lost.
 void LowerOomScore() { std::ofstream("/proc/self/oom_score_adj") << "-500"; }
 
-int Trace(ring::Channel channel, std::string reporter, std::vector<std::string> reporter_args) {
+int Trace(ring::Channel channel, pid_t front_end, std::string reporter, std::vector<std::string> reporter_args) {
   SignalWakeups wakeups;
   const ring::HelloRecord hello{.tracer_pid = getpid()};
   if (!channel.Send(static_cast<uint32_t>(ring::MessageType::kHello), hello)) return EXIT_FAILURE;
-  const auto launch = ReceiveLaunch(channel);
+  const auto launch = ReceiveLaunch(channel, front_end);
   if (!launch) return EXIT_FAILURE;
   Session session({.launch = *launch,
                    .reporter_path = std::move(reporter),
@@ -63,7 +78,7 @@ int Trace(ring::Channel channel, std::string reporter, std::vector<std::string> 
 }  // namespace zxctl
 
 int main(int argc, char** argv) {
-  if (argc < 3) {
+  if (argc < 4) {
     fputs("zxtask-tracer is started by zxctl; run `zxctl run -- PROGRAM` instead\n", stderr);
     return EXIT_FAILURE;
   }
@@ -73,5 +88,5 @@ int main(int argc, char** argv) {
     return EXIT_FAILURE;
   }
   zxctl::LowerOomScore();
-  return zxctl::Trace(std::move(*channel), argv[2], {argv + 3, argv + argc});
+  return zxctl::Trace(std::move(*channel), atoi(argv[2]), argv[3], {argv + 4, argv + argc});
 }

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include <memory>
 #include <utility>
 
 namespace zxctl {
@@ -62,16 +63,26 @@ void Session::ArmTimeout() {
 }
 
 void Session::OnTimeout() {
-  const bool kills = options_.launch.timeout_kills != 0;
-  const auto kill_it = [this, kills](pid_t pid) {
-    if (kills && tracer_.tree().FindProcess(pid) != nullptr) ops_.Kill(pid);
+  const auto pids = std::make_shared<std::vector<pid_t>>(tracer_.tree().ProcessIds());
+  // All reports first: whoever waits for the program would take its death for the end of what there is to read.
+  auto missing = std::make_shared<size_t>(pids->size());
+  const auto reported = [this, pids, missing] {
+    if (--*missing == 0) KillAfterTimeout(*pids);
   };
-  for (const pid_t pid : tracer_.tree().ProcessIds()) {
+  const bool kills = options_.launch.timeout_kills != 0;
+  for (const pid_t pid : *pids) {
     if (reporter_ == nullptr) {
-      kill_it(pid);
+      reported();
     } else {
-      reporter_->ReportHang(pid, [kill_it, pid] { kill_it(pid); });
+      reporter_->ReportHang(pid, {.kill_follows = kills}, reported);
     }
+  }
+}
+
+void Session::KillAfterTimeout(const std::vector<pid_t>& pids) {
+  if (options_.launch.timeout_kills == 0) return;
+  for (const pid_t pid : pids) {
+    if (tracer_.tree().FindProcess(pid) != nullptr) ops_.Kill(pid);
   }
 }
 

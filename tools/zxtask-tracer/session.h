@@ -40,6 +40,7 @@ class Session {
   void BindHandlers();
   void ArmTimeout();
   void OnTimeout();
+  void KillAfterTimeout(const std::vector<pid_t>& pids);
   void OnWait(const WaitResult& result);
   // True when nobody is left; asked at each turn of the loop.
   bool Done();
