@@ -1,6 +1,7 @@
 #include "run_command.h"
 
 #include <CLI/CLI.hpp>
+#include <memory>
 
 #include "base/duration.h"
 
@@ -20,6 +21,14 @@ void AddDuration(CLI::App& app, const std::string& name, int64_t& out, const std
       ->type_name("T");
 }
 
+// The program's words are cut off before the options are parsed, so the parser doesn't know of them.
+class RunFormatter final : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* /*app*/, std::string /*name*/) const override {
+    return "Usage: zxctl run [OPTIONS] [--] PROGRAM [ARGUMENTS]\n";
+  }
+};
+
 void AddChoice(CLI::App& app, const std::string& name, const std::vector<std::string>& choices, const std::string& help,
                const std::function<void(const std::string&)>& store) {
   app.add_option_function<std::string>(name, store, help)->check(CLI::IsMember(choices))->type_name("");
@@ -28,6 +37,7 @@ void AddChoice(CLI::App& app, const std::string& name, const std::vector<std::st
 }  // namespace
 
 void DeclareRun(CLI::App& app, RunOptions& options) {
+  app.formatter(std::make_shared<RunFormatter>());
   AddChoice(app, "--follow", {"all", "threads"},
             "Supervise the processes that the program starts too, or only its threads (all)",
             [&options](const std::string& v) { options.follow_processes = v == "all"; });
