@@ -126,6 +126,10 @@ ExceptionInfo GatherException(const CrashMessages& messages, const ProcessInfo& 
 
 std::string StateOf(const ring::ThreadRecord& thread) {
   if (thread.has_registers == 0) return "could not be stopped";
+  if (thread.signal.signo != 0) {
+    return fmt::format("crashed too: {} {}, address {:#x}", SignalName(thread.signal.signo),
+                       NameCode(thread.signal).name, thread.signal.address);
+  }
   return DescribeThreadState(thread.registers);
 }
 

@@ -104,7 +104,12 @@ pid_t FirstLivingThread(const Process& process) {
 
 ReportHandler::ReportHandler(ReportHandlerOptions options, Tracer& tracer, ExceptionRouter& router, TimerQueue& timers,
                              const Clock& clock)
-    : options_(std::move(options)), tracer_(tracer), router_(router), timers_(timers), clock_(clock) {}
+    : options_(std::move(options)),
+      tracer_(tracer),
+      router_(router),
+      timers_(timers),
+      clock_(clock),
+      speaker_(timers, clock) {}
 
 ReportHandler::~ReportHandler() {
   for (const auto& [id, job] : jobs_) {
@@ -136,7 +141,7 @@ ReportHandler::JobId ReportHandler::AddJob(const ring::CrashRecord& crash) {
 HandlerAnswer ReportHandler::Offer(const ExceptionPacket& packet) {
   if (Job* job = FindByProcess(packet.pid); job != nullptr) {
     // Another thread of a process that is being reported: one report tells of both.
-    job->waiting.push_back(packet.tid);
+    job->waiting.push_back({packet.tid, packet.signal});
     return HandlerAnswer::kPending;
   }
   ring::CrashRecord crash{.pid = packet.pid, .tid = packet.tid, .type = packet.type, .signal = packet.signal};
@@ -146,7 +151,7 @@ HandlerAnswer ReportHandler::Offer(const ExceptionPacket& packet) {
     crash.first_registers = packet.first->registers;
   }
   const JobId id = AddJob(crash);
-  jobs_[id].waiting.push_back(packet.tid);
+  jobs_[id].waiting.push_back({packet.tid, packet.signal});
   Hold(id);
   return HandlerAnswer::kPending;
 }
@@ -186,6 +191,9 @@ std::vector<ring::ThreadRecord> ReportHandler::ReadThreads(const Job& job) {
   const auto read = [&](pid_t tid) {
     ring::ThreadRecord record{.tid = tid};
     record.has_registers = tracer_.ops().GetRegisters(tid, record.registers).ok() ? 1 : 0;
+    for (const Waiting& waiting : job.waiting) {
+      if (waiting.tid == tid && tid != job.crash.tid) record.signal = waiting.signal;
+    }
     records.push_back(record);
   };
   if (job.crash.reason != ring::CrashReason::kGone) read(job.crash.tid);
@@ -297,11 +305,10 @@ bool ReportHandler::OnChildExit(pid_t pid, int status) {
 void ReportHandler::SayFailed(Job& job, std::string_view why) {
   FindStandardError(job);
   const SignalRecord& signal = job.crash.first.signo != 0 ? job.crash.first : job.crash.signal;
-  SayWithoutWaiting(
-      job.stderr_fd.get(),
-      fmt::format("zxctl: process {} thread {}: {} (signal {}, code {}, address {:#x}); no full report: {}\n",
-                  job.crash.pid, job.crash.tid, ExceptionTypeName(job.crash.type), signal.signo, signal.code,
-                  signal.address, why));
+  speaker_.Say(std::move(job.stderr_fd),
+               fmt::format("zxctl: process {} thread {}: {} (signal {}, code {}, address {:#x}); no full report: {}\n",
+                           job.crash.pid, job.crash.tid, ExceptionTypeName(job.crash.type), signal.signo, signal.code,
+                           signal.address, why));
 }
 
 void ReportHandler::Expire(JobId id) {
@@ -322,14 +329,14 @@ void ReportHandler::Finish(JobId id) {
   Job& job = node.mapped();
   timers_.Cancel(job.timer);
   // First the signals, then the other threads: the process is dead before they could run.
-  for (const pid_t tid : job.waiting) router_.AnswerOf(*this, tid, HandlerAnswer::kTryNext);
+  for (const Waiting& waiting : job.waiting) router_.AnswerOf(*this, waiting.tid, HandlerAnswer::kTryNext);
   if (job.held) tracer_.ReleaseProcess(job.crash.pid);
   if (job.done) job.done();
 }
 
 void ReportHandler::Withdraw(pid_t tid) {
   for (auto& [id, job] : jobs_) {
-    std::erase(job.waiting, tid);
+    std::erase_if(job.waiting, [tid](const Waiting& waiting) { return waiting.tid == tid; });
     // A killed process's hold went with it; its pid may be somebody else's soon.
     if (job.crash.tid == tid) job.held = false;
   }

@@ -16,6 +16,7 @@
 #include "base/unique_fd.h"
 #include "exceptions/router.h"
 #include "report/register_set.h"
+#include "report/standard_error.h"
 #include "ring/channel.h"
 #include "ring/protocol.h"
 #include "supervisor/tracer.h"
@@ -57,17 +58,21 @@ class ReportHandler final : public ExceptionHandler {
   bool OnChildExit(pid_t pid, int status);
   // Reporter processes that run now.
   [[nodiscard]] size_t running() const { return running_; }
-  // True while a report is being made.
-  [[nodiscard]] bool busy() const { return !jobs_.empty(); }
+  // True while a report is being made, or a word of it is to be said.
+  [[nodiscard]] bool busy() const { return !jobs_.empty() || speaker_.busy(); }
 
  private:
+  struct Waiting {
+    pid_t tid = 0;
+    SignalRecord signal;
+  };
   struct Job {
     ring::CrashRecord crash;
-    std::vector<pid_t> waiting;  // threads that wait for an answer, the reported one first
-    std::function<void()> done;  // hang reports
-    bool out_of_time = false;    // its reporter was killed for that
-    bool held = false;           // the process's threads are stopped for us
-    pid_t reporter = 0;          // 0: not started yet
+    std::vector<Waiting> waiting;  // threads that wait for an answer, the reported one first
+    std::function<void()> done;    // hang reports
+    bool out_of_time = false;      // its reporter was killed for that
+    bool held = false;             // the process's threads are stopped for us
+    pid_t reporter = 0;            // 0: not started yet
     UniqueFd stderr_fd;
     TimerQueue::Id timer = 0;
   };
@@ -93,6 +98,7 @@ class ReportHandler final : public ExceptionHandler {
   ExceptionRouter& router_;
   TimerQueue& timers_;
   const Clock& clock_;
+  PatientSpeaker speaker_;
   std::map<JobId, Job> jobs_;
   std::deque<JobId> queue_;  // jobs that wait for a reporter to end
   size_t running_ = 0;

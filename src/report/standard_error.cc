@@ -16,6 +16,8 @@ namespace {
 
 // Descriptors that a child process gets under the numbers 0 to 4 stand above those here, so that none is overwritten.
 constexpr int kFirstOwnFd = 10;
+constexpr int64_t kRetryNs = 10 * kNsPerMs;
+constexpr int64_t kPatienceNs = 2 * kNsPerSec;
 
 // Of threads that lead no process: since Linux 6.9.
 constexpr unsigned kPidfdThread = O_EXCL;
@@ -63,11 +65,26 @@ UniqueFd BorrowStandardError(FileIdentity wanted, std::span<const pid_t> tids) {
   return first;
 }
 
-void SayWithoutWaiting(int fd, std::string_view text) {
+bool SayWithoutWaiting(int fd, std::string_view text) {
   pollfd ready{.fd = fd, .events = POLLOUT, .revents = 0};
-  if (fd < 0 || poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return;
-  // A pipe that polls writable takes this much without blocking.
-  (void)!write(fd, text.data(), std::min<size_t>(text.size(), PIPE_BUF));
+  if (fd < 0 || poll(&ready, 1, 0) < 0) return true;
+  if (ready.revents == 0) return false;
+  // A pipe that polls writable takes this much without blocking; one that nobody reads any more takes nothing, ever.
+  if ((ready.revents & POLLOUT) != 0) (void)!write(fd, text.data(), std::min<size_t>(text.size(), PIPE_BUF));
+  return true;
+}
+
+void PatientSpeaker::Say(UniqueFd fd, std::string text) {
+  if (lines_.empty() && SayWithoutWaiting(fd.get(), text)) return;
+  if (lines_.empty()) timers_.Add(clock_.NowNs() + kRetryNs, [this] { SayAll(); });
+  lines_.push_back({std::move(fd), std::move(text), clock_.NowNs() + kPatienceNs});
+}
+
+void PatientSpeaker::SayAll() {
+  std::erase_if(lines_, [this](const Line& line) {
+    return SayWithoutWaiting(line.fd.get(), line.text) || clock_.NowNs() >= line.give_up_ns;
+  });
+  if (!lines_.empty()) timers_.Add(clock_.NowNs() + kRetryNs, [this] { SayAll(); });
 }
 
 }  // namespace zxctl::report

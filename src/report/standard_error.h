@@ -5,9 +5,13 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <deque>
 #include <span>
+#include <string>
 #include <string_view>
 
+#include "base/clock.h"
+#include "base/timer_queue.h"
 #include "base/unique_fd.h"
 
 namespace zxctl::report {
@@ -21,7 +25,29 @@ struct FileIdentity {
 // otherwise the descriptor 2 of the first of `tids`, unless it may be a file of data or `wanted` is none; invalid when there is neither. Needs ptrace rights over them.
 [[nodiscard]] UniqueFd BorrowStandardError(FileIdentity wanted, std::span<const pid_t> tids);
 
-// Writes what fits at once, without ever waiting for a reader.
-void SayWithoutWaiting(int fd, std::string_view text);
+// Writes a line, or what of it fits at once, without ever waiting for a reader. False when nothing fits now.
+bool SayWithoutWaiting(int fd, std::string_view text);
+
+// Lines for readers that are slow: each is said as soon as it fits, and given up after a while. Nobody waits for them.
+class PatientSpeaker {
+ public:
+  PatientSpeaker(TimerQueue& timers, const Clock& clock) : timers_(timers), clock_(clock) {}
+
+  void Say(UniqueFd fd, std::string text);
+  // True while a line may still be said.
+  [[nodiscard]] bool busy() const { return !lines_.empty(); }
+
+ private:
+  struct Line {
+    UniqueFd fd;
+    std::string text;
+    int64_t give_up_ns = 0;
+  };
+  void SayAll();
+
+  TimerQueue& timers_;
+  const Clock& clock_;
+  std::deque<Line> lines_;
+};
 
 }  // namespace zxctl::report

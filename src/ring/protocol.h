@@ -77,6 +77,7 @@ struct ThreadRecord {
   int32_t tid = 0;
   int32_t has_registers = 0;  // 0 when the thread could not be stopped
   arch::Registers registers{};
+  SignalRecord signal = {};  // another thread's own exception, which came while the first was dealt with; signo 0: none
 };
 
 // A further register set of a thread, as PTRACE_GETREGSET names it (NT_PRFPREG, …).

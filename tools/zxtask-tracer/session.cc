@@ -99,8 +99,7 @@ bool Session::Done() {
   const size_t reporters = reporter_ != nullptr ? reporter_->running() : 0;
   finder_.SetPopulation(tracer_.tree().thread_count() + reporters);
   // Threads that nobody will ever hear of again must not keep us here.
-  if (finder_.no_children()) return true;
-  return tracer_.idle() && (reporter_ == nullptr || !reporter_->busy());
+  return (finder_.no_children() || tracer_.idle()) && (reporter_ == nullptr || !reporter_->busy());
 }
 
 void Session::Run() {
