@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "report/source_path.h"
+
 namespace zxctl::report {
 namespace {
 
@@ -70,12 +72,19 @@ struct Line {
   uint32_t column = 0;
 };
 
+// libdw joins a file with its directory's entry in the line table only, and that entry may be relative too.
+std::string AbsoluteFile(Dwarf_Die& unit, const char* file) {
+  Dwarf_Attribute attribute;
+  const char* directory = dwarf_formstring(dwarf_attr_integrate(&unit, DW_AT_comp_dir, &attribute));
+  return SourcePath(directory == nullptr ? "" : directory, file);
+}
+
 Line LineAt(Dwarf_Die& unit, uint64_t address) {
   Line out;
   Dwarf_Line* line = dwarf_getsrc_die(&unit, address);
   if (line == nullptr) return out;
   int number = 0, column = 0;
-  if (const char* file = dwarf_linesrc(line, nullptr, nullptr)) out.file = file;
+  if (const char* file = dwarf_linesrc(line, nullptr, nullptr)) out.file = AbsoluteFile(unit, file);
   if (dwarf_lineno(line, &number) == 0) out.line = static_cast<uint32_t>(number);
   if (dwarf_linecol(line, &column) == 0) out.column = static_cast<uint32_t>(column);
   return out;
@@ -97,7 +106,7 @@ Line CallSite(Dwarf_Die& unit, Dwarf_Die& inlined) {
   size_t count = 0;
   const uint32_t index = NumberAttribute(inlined, DW_AT_call_file);
   if (dwarf_getsrcfiles(&unit, &files, &count) != 0 || index >= count) return out;
-  if (const char* file = dwarf_filesrc(files, index, nullptr, nullptr)) out.file = file;
+  if (const char* file = dwarf_filesrc(files, index, nullptr, nullptr)) out.file = AbsoluteFile(unit, file);
   return out;
 }
 
