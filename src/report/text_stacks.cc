@@ -55,7 +55,10 @@ std::string Source(const Frame& frame) {
 std::string Module(const Report& report, const Frame& frame) {
   if (frame.inlined) return {};
   if (frame.module.empty()) return "[in no mapping]";
-  return fmt::format("[{}+{:#x}]", TerminalSafe(ModuleName(report, frame.module)), frame.module_offset);
+  std::string_view name = ModuleName(report, frame.module);
+  // "[vdso]" and its like have their brackets already.
+  if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
+  return fmt::format("[{}+{:#x}]", TerminalSafe(name), frame.module_offset);
 }
 
 Pieces Head(const Frame& frame, uint64_t number, size_t number_width) {

@@ -89,6 +89,7 @@ TEST(ReportKinds, JumpToNullKeepsTheCaller) {
   EXPECT_EQ(report.exception.access, Access::kExecute);
   EXPECT_THAT(report.exception.explanation, HasSubstr("went to a null function pointer"));
   EXPECT_EQ(report.thread.frames.front().pc, 0u);
+  EXPECT_EQ(report.thread.frames.front().module, "");
   ASSERT_GT(report.thread.frames.size(), 1u);
   EXPECT_EQ(report.thread.frames[1].function, "jump_null");
   EXPECT_EQ(report.thread.frames[1].line, MarkedLine(kSource, "jump_null"));
@@ -235,6 +236,14 @@ TEST(ReportKinds, JustInTimeCodeIsNamedByItsPerfMap) {
   EXPECT_EQ(report.thread.frames.front().function, "Script:~compiled");
   EXPECT_EQ(report.thread.frames.front().module, "[jit]");
   EXPECT_TRUE(InOrder(report.thread, {"jit", "middle", "outer", "main"}));
+}
+
+TEST(ReportKinds, JustInTimeCodeWithoutNamesIsInAnonymousMemory) {
+  const Report report = ReportOf("jit_unnamed");
+  EXPECT_EQ(report.thread.frames.front().function, "");
+  EXPECT_EQ(report.thread.frames.front().module, "[anonymous r-xp]");
+  EXPECT_LT(report.thread.frames.front().module_offset, 4096u);
+  EXPECT_TRUE(InOrder(report.thread, {"jit_unnamed", "middle", "outer", "main"}));
 }
 
 TEST(ReportKinds, SixtyFourThreadsAllHaveTheirStacks) {

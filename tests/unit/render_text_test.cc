@@ -68,6 +68,12 @@ TEST(RenderText, FramesSayFunctionSourceAndModule) {
             "zx|   #0    0x0000555555555189 list_push+0x29 at /src/list.c:42:7  [server+0x5189]");
 }
 
+TEST(RenderText, MemoryWithoutAFileHasOnePairOfBrackets) {
+  const std::string text = TextOf([](Report& report) { report.thread.frames[0].module = "[anonymous rwxp]"; });
+  EXPECT_THAT(text, HasSubstr(" [anonymous rwxp+0x5189]\n"));
+  EXPECT_THAT(TextOf([](Report& report) { report.thread.frames[0].module.clear(); }), HasSubstr(" [in no mapping]\n"));
+}
+
 TEST(RenderText, InlinedFramesAreMarked) {
   EXPECT_EQ(LineWith(Text(), "#1 "), "zx|   #1    (inlined)          list_add at /src/list.h:10");
 }
