@@ -261,16 +261,22 @@ void Analysis::NameFaulting() {
 void Analysis::FillAbort() {
   if (!IsException() || Subject().signo != SIGABRT) return;
   AbortFacts facts{.thread = &report_.thread, .message = ReadAbortMessage(memory_, modules_)};
-  const ThrownException thrown = FindThrownException(memory_, faulting_stack_.frames);
+  const ThrownException thrown =
+      FindThrownException(memory_, faulting_stack_.frames, LayoutOf(arch::CodeBits(*SubjectRegisters())).word_bytes);
   facts.thrown_type = thrown.type;
   facts.thrown_what = thrown.what;
   const std::string reason = ExplainAbort(facts);
   if (!reason.empty()) report_.exception.explanation = reason + SecondSignal();
 }
 
+// The innermost frame whose source is there; for an aborted program from its own code on, not from the checked function
+// of a header.
 void Analysis::FillSource() {
   const ProcessInfo& process = report_.process;
-  for (const Frame& frame : report_.thread.frames) {
+  const std::span<const Frame> frames = report_.thread.frames;
+  const bool aborted = IsException() && Subject().signo == SIGABRT;
+  const Frame* culprit = aborted ? FindCulprit(report_.thread) : nullptr;
+  for (const Frame& frame : frames.subspan(culprit == nullptr ? 0 : static_cast<size_t>(culprit - frames.data()))) {
     report_.source = ReadSource(frame.file, frame.line, process.pid, static_cast<uid_t>(process.uid));
     if (report_.source) return;
   }

@@ -1,6 +1,7 @@
 # Pure parts of the crash analysis.
 zx_test(report_analysis_test LABEL unit
   SOURCES
+    ${CMAKE_CURRENT_LIST_DIR}/report_abort_reason_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/report_address_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/report_decode_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/report_explain_test.cc
