@@ -11,7 +11,10 @@ std::optional<Symbol> FindInMemory(const std::vector<MemorySymbol>& symbols, uin
   const MemorySymbol* best = nullptr;
   for (const MemorySymbol& symbol : symbols) {
     if (!symbol.is_function || pc < symbol.address || pc - symbol.address >= symbol.bytes) continue;
-    if (best == nullptr || symbol.address > best->address) best = &symbol;
+    const bool alias = best != nullptr && symbol.address == best->address;
+    if (best == nullptr || symbol.address > best->address || (alias && IsPlainerName(symbol.name, best->name))) {
+      best = &symbol;
+    }
   }
   if (best == nullptr) return std::nullopt;
   return Symbol{.function = best->name, .start = best->address, .file = {}};
@@ -44,7 +47,10 @@ struct Symbolizer::ModuleNames {
     if (symbols) found = symbols->Find(pc);
     if (found && symbols->has_symtab()) return found;
     if (file != nullptr && !symbols->has_symtab()) {
-      if (auto better = FindByDwfl(file, pc)) return better;
+      auto better = FindByDwfl(file, pc);
+      // Where libdwfl knows no more than we do, it does not choose among aliases.
+      const bool alias = found && better && found->start == better->start;
+      if (better && !(alias && IsPlainerName(found->function, better->function))) return better;
     }
     if (found) return found;
     if (!exported && module.image) exported = ReadDynamicSymbols(memory, *module.image);

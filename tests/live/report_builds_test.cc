@@ -107,6 +107,20 @@ TEST(ReportBuilds, ThirtyTwoBitSignalFrame) {
       << ::testing::PrintToString(Functions(report.thread));
 }
 
+TEST(ReportBuilds, ThirtyTwoBitVdsoIsUnwoundByItsOwnInformation) {
+  const Report report = ReportOf(Target("target_fault_32"), "do_abort");
+  EXPECT_EQ(report.thread.frames.front().module, "[vdso]");
+  EXPECT_TRUE(AllTrusted(report));
+  EXPECT_THAT(report.exception.explanation, HasSubstr("called abort() in do_abort"));
+}
+
+TEST(ReportBuilds, ThirtyTwoBitAllocatorsLastWordsTellTheReason) {
+  const Report report = ReportOf(Target("target_fault_32"), "bad_free");
+  EXPECT_THAT(report.exception.explanation, HasSubstr("the allocator found its memory corrupted in bad_free"));
+  EXPECT_TRUE(InOrder(report.thread, {"free", "bad_free", "middle", "outer", "main"}))
+      << ::testing::PrintToString(Functions(report.thread));
+}
+
 TEST(ReportBuilds, DeletedProgramKeepsItsNames) {
   const TempDir dir;
   const std::string program = Copy(dir, "target_fault");

@@ -8,4 +8,5 @@ zx_test(report_analysis_test LABEL unit
     ${CMAKE_CURRENT_LIST_DIR}/report_maps_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/report_proc_texts_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/report_source_path_test.cc
+    ${CMAKE_CURRENT_LIST_DIR}/report_symbols_test.cc
   LIBS zx_report)
