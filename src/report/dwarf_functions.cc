@@ -23,8 +23,17 @@ std::string NameOf(Dwarf_Die& die) {
   return {};
 }
 
+// C++ functions that are local to another one, and those with C linkage, have no linker name in DWARF.
+bool IsUnqualified(Dwarf_Die& unit, Dwarf_Die& function) {
+  const int language = dwarf_srclang(&unit);
+  const bool cxx = language == DW_LANG_C_plus_plus || language == DW_LANG_C_plus_plus_03 ||
+                   language == DW_LANG_C_plus_plus_11 || language == DW_LANG_C_plus_plus_14;
+  return cxx && dwarf_hasattr_integrate(&function, DW_AT_linkage_name) == 0;
+}
+
 // A concrete function nested in namespaces, classes or other functions is found only through them.
-bool MayHoldFunctions(int tag) {
+bool MayHoldFunctions(int tag, bool inside_functions) {
+  if (tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block) return inside_functions;
   return tag == DW_TAG_namespace || tag == DW_TAG_module || tag == DW_TAG_class_type || tag == DW_TAG_structure_type ||
          tag == DW_TAG_union_type;
 }
@@ -150,8 +159,9 @@ std::optional<Dwarf_Die> DwarfFunctions::SearchUnits(uint64_t address) {
   return WholeUnit(found->die);
 }
 
-const std::vector<DwarfFunctions::Range>& DwarfFunctions::FunctionsOf(Dwarf_Die& unit) {
-  const auto [found, is_new] = functions_.try_emplace(dwarf_dieoffset(&unit));
+const std::vector<DwarfFunctions::Range>& DwarfFunctions::FunctionsOf(Dwarf_Die& unit, Depth where) {
+  FunctionTable& table = where == Depth::kEverywhere ? all_functions_ : outer_functions_;
+  const auto [found, is_new] = table.try_emplace(dwarf_dieoffset(&unit));
   if (!is_new) return found->second;
   std::vector<Range>& ranges = found->second;
   std::vector<std::pair<Dwarf_Die, int>> open{{unit, 0}};
@@ -163,7 +173,7 @@ const std::vector<DwarfFunctions::Range>& DwarfFunctions::FunctionsOf(Dwarf_Die&
     if (depth > kMaxNesting || dwarf_child(&parent, &child) != 0) continue;
     do {
       const int tag = dwarf_tag(&child);
-      if (MayHoldFunctions(tag)) open.emplace_back(child, depth + 1);
+      if (MayHoldFunctions(tag, where == Depth::kEverywhere)) open.emplace_back(child, depth + 1);
       if (tag != DW_TAG_subprogram) continue;
       ForEachRange(child, [&](uint64_t low, uint64_t high) { ranges.push_back({low, high, child}); });
     } while (++visited < kMaxDies && dwarf_siblingof(&child, &child) == 0);
@@ -172,10 +182,14 @@ const std::vector<DwarfFunctions::Range>& DwarfFunctions::FunctionsOf(Dwarf_Die&
 }
 
 const DwarfFunctions::Range* DwarfFunctions::FindFunction(Dwarf_Die& unit, uint64_t address) {
-  const std::vector<Range>& ranges = FunctionsOf(unit);
-  const auto found =
-      std::find_if(ranges.begin(), ranges.end(), [&](const Range& r) { return address >= r.low && address < r.high; });
-  return found == ranges.end() ? nullptr : &*found;
+  // A local class's functions (a lambda's) stand inside of the function that it is local to.
+  for (const Depth depth : {Depth::kOutsideFunctions, Depth::kEverywhere}) {
+    const std::vector<Range>& ranges = FunctionsOf(unit, depth);
+    const auto found = std::find_if(ranges.begin(), ranges.end(),
+                                    [&](const Range& r) { return address >= r.low && address < r.high; });
+    if (found != ranges.end()) return &*found;
+  }
+  return nullptr;
 }
 
 std::vector<Symbol> DwarfFunctions::Find(uint64_t pc) {
@@ -198,6 +212,7 @@ std::vector<Symbol> DwarfFunctions::Find(uint64_t pc) {
   }
   symbols.push_back(MakeSymbol(physical, line, false));
   symbols.back().start = function->low + bias_;
+  symbols.back().unqualified = IsUnqualified(*unit, physical);
   return symbols;
 }
 

@@ -84,8 +84,10 @@ std::vector<Symbol> Symbolizer::LookInModule(LoadedModule& module, uint64_t pc) 
   ModuleNames& names = NamesOf(module);
   std::vector<Symbol> symbols;
   if (names.functions) symbols = names.functions->Find(pc);
-  if (!symbols.empty() && !symbols.back().function.empty()) return symbols;
+  const bool named = !symbols.empty() && !symbols.back().function.empty();
+  if (named && !symbols.back().unqualified) return symbols;
   if (auto found = names.FindByTables(memory_, pc)) {
+    if (named && found->start != symbols.back().start) return symbols;
     if (symbols.empty()) symbols.emplace_back();
     symbols.back().function = found->function;
     symbols.back().start = found->start;

@@ -231,6 +231,22 @@ TEST(ReportKinds, InlinedFunctionsHaveTheirOwnFramesAndLines) {
   }
 }
 
+TEST(ReportKinds, FunctionInlinedInALocalLambdaHasItsFrame) {
+  const Captured captured = CaptureCrash({Target("target_fault_local")});
+  ASSERT_TRUE(captured.report.has_value());
+  const auto& frames = captured.report->thread.frames;
+  ASSERT_GE(frames.size(), 4u);
+  const std::vector<std::pair<std::string, std::string>> expected = {
+      {"Box::Get() const", "get"},
+      {"Shop::Sum(int) const::{lambda(int)#1}::operator()(int) const", "lambda"},
+      {"Shop::Sum(int) const", "sum"}};
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(frames[i].function, expected[i].first);
+    EXPECT_EQ(frames[i].line, MarkedLine(ZX_TEST_CRASH_LOCAL_SOURCE, expected[i].second));
+    EXPECT_EQ(frames[i].inlined, i == 0);
+  }
+}
+
 TEST(ReportKinds, JustInTimeCodeIsNamedByItsPerfMap) {
   const Report report = ReportOf("jit");
   EXPECT_EQ(report.thread.frames.front().function, "Script:~compiled");
