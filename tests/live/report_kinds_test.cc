@@ -158,6 +158,19 @@ TEST(ReportKinds, BreakpointAndPrivilegedInstruction) {
   EXPECT_THAT(ReportOf("privileged").exception.explanation, HasSubstr("hlt is allowed to the kernel only"));
 }
 
+TEST(ReportKinds, BreakpointIsShownAtItsOwnInstruction) {
+  const Report report = ReportOf("breakpoint");
+  const report::Frame& frame = report.thread.frames.front();
+  EXPECT_EQ(frame.function, "breakpoint");
+  EXPECT_EQ(frame.line, MarkedLine(kSource, "breakpoint"));
+  const auto faulting = std::find_if(report.disassembly.begin(), report.disassembly.end(),
+                                     [](const auto& instruction) { return instruction.faulting; });
+  ASSERT_NE(faulting, report.disassembly.end());
+  EXPECT_EQ(faulting->text, "int3");
+  EXPECT_EQ(faulting->address + 1, frame.pc);
+  EXPECT_TRUE(InOrder(report.thread, {"breakpoint", "middle", "outer", "main"}));
+}
+
 TEST(ReportKinds, AbortNamesItsCaller) {
   const Report report = ReportOf("do_abort");
   EXPECT_THAT(report.exception.explanation, HasSubstr("called abort() in do_abort"));

@@ -107,7 +107,7 @@ NOINLINE void divide_overflow(void) {
 NOINLINE void trap(void) { __builtin_trap(); }
 
 NOINLINE void breakpoint(void) {
-  __asm__ volatile("int3");
+  __asm__ volatile("int3");  // mark: breakpoint
   sink++;
 }
 
