@@ -18,9 +18,8 @@ struct Excerpt {
 constexpr Excerpt kFaultingStack{96, 32};
 constexpr Excerpt kOtherStack{12, 4};
 constexpr size_t kGroupsShown = 64;
-// "#0? " and the pc, behind which the function stands.
+// "#0? ", behind which the pc stands.
 constexpr size_t kNumberWidth = 5;
-constexpr size_t kPcWidth = 18;
 
 bool IsDoubtful(const Frame& frame) { return frame.trust == Trust::kFramePointer || frame.trust == Trust::kScan; }
 
@@ -61,11 +60,11 @@ std::string Module(const Report& report, const Frame& frame) {
   return fmt::format("[{}+{:#x}]", TerminalSafe(name), frame.module_offset);
 }
 
-Pieces Head(const Frame& frame, uint64_t number, size_t number_width) {
+Pieces Head(const Frame& frame, uint64_t number, size_t number_width, size_t pc_width) {
   const std::string mark = fmt::format("#{}{}", number, IsDoubtful(frame) ? "?" : "");
-  const std::string pc = frame.inlined ? "(inlined)" : fmt::format("{:#018x}", frame.pc);
+  const std::string pc = frame.inlined ? "(inlined)" : fmt::format("{:#0{}x}", frame.pc, pc_width);
   return {{fmt::format("{:<{}} ", mark, number_width), IsDoubtful(frame) ? Ink::kAlarm : Ink::kFaint},
-          {fmt::format("{:<{}} ", pc, kPcWidth), Ink::kFaint},
+          {fmt::format("{:<{}} ", pc, pc_width), Ink::kFaint},
           {Function(frame), Ink::kFunction}};
 }
 
@@ -77,8 +76,9 @@ Pieces Tail(const Report& report, const Frame& frame) {
 
 void WriteFrame(TextCanvas& canvas, const Report& report, const Frame& frame, uint64_t number, size_t number_width) {
   if (frame.trust == Trust::kSignalContext) canvas.Line(2, Pieces{{"--- signal handler called ---", Ink::kFaint}});
-  const size_t function_indent = 2 + number_width + 1 + kPcWidth + 3;
-  canvas.LineOrTwo(2, Head(frame, number, number_width), function_indent, Tail(report, frame));
+  const size_t pc_width = AddressWidth(report);
+  const size_t function_indent = 2 + number_width + 1 + pc_width + 3;
+  canvas.LineOrTwo(2, Head(frame, number, number_width, pc_width), function_indent, Tail(report, frame));
 }
 
 // A part of a thread's frames, and the number that people count its first frame as.
