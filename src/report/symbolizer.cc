@@ -29,6 +29,11 @@ std::optional<Symbol> FindByDwfl(Dwfl_Module* file, uint64_t pc) {
   return Symbol{.function = name, .start = pc - offset, .file = {}};
 }
 
+// The linker name of a function that DWARF has a bare name of. Others ("main.cold") say nothing better.
+bool IsWholeNameOf(const Symbol& found, const Symbol& bare) {
+  return bare.unqualified && found.start == bare.start && found.function.starts_with("_Z");
+}
+
 }  // namespace
 
 // The sources of one module, each opened when the better ones have no answer.
@@ -87,7 +92,7 @@ std::vector<Symbol> Symbolizer::LookInModule(LoadedModule& module, uint64_t pc) 
   const bool named = !symbols.empty() && !symbols.back().function.empty();
   if (named && !symbols.back().unqualified) return symbols;
   if (auto found = names.FindByTables(memory_, pc)) {
-    if (named && found->start != symbols.back().start) return symbols;
+    if (named && !IsWholeNameOf(*found, symbols.back())) return symbols;
     if (symbols.empty()) symbols.emplace_back();
     symbols.back().function = found->function;
     symbols.back().start = found->start;
