@@ -16,13 +16,12 @@ constexpr size_t kMaxTypeName = 1024;
 // glibc's struct abort_msg_s: the size as an unsigned int, then the text.
 constexpr uint64_t kMessageOffset = 4;
 
-// The Itanium C++ ABI's exception header: type_info* … and, 80 bytes on, the unwinder's part, which starts with its class;
-// the object follows 32 bytes after that.
+// The Itanium C++ ABI's exception header: type_info* … and, some bytes on, the unwinder's part, which starts with its
+// class; the object follows 32 bytes after that, for 64-bit code and for 32-bit code.
 constexpr uint64_t kGnuCxxClass = 0x474e5543432b2b00;  // "GNUCC++\0"
-constexpr uint64_t kTypeBeforeUnwindHeader = 80;
+constexpr uint64_t kTypeBeforeUnwindHeader64 = 80;
+constexpr uint64_t kTypeBeforeUnwindHeader32 = 48;
 constexpr uint64_t kObjectAfterUnwindHeader = 32;
-constexpr uint64_t kNameInTypeInfo = 8;
-constexpr uint64_t kMessageInObject = 8;
 constexpr uint64_t kMaxScannedBytes = 16384;
 constexpr size_t kMaxScannedFrames = 16;
 
@@ -38,9 +37,11 @@ std::string DemangleType(const std::string& name) {
   return text ? std::string(text.get()) : name;
 }
 
-ThrownException ReadThrown(MemorySource& memory, uint64_t unwind_header) {
-  const auto type_info = memory.ReadValue<uint64_t>(unwind_header - kTypeBeforeUnwindHeader);
-  const auto name_at = type_info ? memory.ReadValue<uint64_t>(*type_info + kNameInTypeInfo) : std::nullopt;
+// A type_info, and the standard exceptions, have a pointer to a vtable first and the pointer to their text behind it.
+ThrownException ReadThrown(MemorySource& memory, uint64_t unwind_header, size_t word_bytes) {
+  const uint64_t type_at = unwind_header - (word_bytes == 8 ? kTypeBeforeUnwindHeader64 : kTypeBeforeUnwindHeader32);
+  const auto type_info = memory.ReadWord(type_at, word_bytes);
+  const auto name_at = type_info ? memory.ReadWord(*type_info + word_bytes, word_bytes) : std::nullopt;
   if (!name_at) return {};
   std::string name = memory.ReadString(*name_at, kMaxTypeName);
   // A name that is the same in every library only has '*' before it.
@@ -48,7 +49,7 @@ ThrownException ReadThrown(MemorySource& memory, uint64_t unwind_header) {
   ThrownException thrown{.type = DemangleType(name), .what = {}};
   if (std::find(kStandardTypes.begin(), kStandardTypes.end(), name) == kStandardTypes.end()) return thrown;
   const uint64_t object = unwind_header + kObjectAfterUnwindHeader;
-  if (const auto text = memory.ReadValue<uint64_t>(object + kMessageInObject)) {
+  if (const auto text = memory.ReadWord(object + word_bytes, word_bytes)) {
     thrown.what = memory.ReadString(*text, kMaxMessage);
   }
   return thrown;
@@ -71,15 +72,15 @@ std::string ReadAbortMessage(MemorySource& memory, ModuleTable& modules) {
   return text;
 }
 
-ThrownException FindThrownException(MemorySource& memory, std::span<const UnwoundFrame> frames) {
+ThrownException FindThrownException(MemorySource& memory, std::span<const UnwoundFrame> frames, size_t word_bytes) {
   if (frames.empty()) return {};
   const uint64_t first = frames.front().sp;
   const uint64_t last = frames[std::min(frames.size(), kMaxScannedFrames) - 1].sp;
   const uint64_t end = first + std::min(last < first ? 0 : last - first, kMaxScannedBytes);
-  for (uint64_t slot = first; slot < end; slot += 8) {
-    const auto pointer = memory.ReadValue<uint64_t>(slot);
+  for (uint64_t slot = first; slot < end; slot += word_bytes) {
+    const auto pointer = memory.ReadWord(slot, word_bytes);
     if (!pointer || memory.ReadValue<uint64_t>(*pointer) != kGnuCxxClass) continue;
-    ThrownException thrown = ReadThrown(memory, *pointer);
+    ThrownException thrown = ReadThrown(memory, *pointer, word_bytes);
     if (!thrown.type.empty()) return thrown;
   }
   return {};

@@ -19,7 +19,9 @@ struct ThrownException {
   std::string what{};  // of the standard library's own exceptions
 };
 
-// The C++ exception object that the frames of a thread in std::terminate() point at.
-[[nodiscard]] ThrownException FindThrownException(MemorySource& memory, std::span<const UnwoundFrame> frames);
+// The C++ exception object that the frames of a thread in std::terminate() point at; they are of code with words of
+// `word_bytes`.
+[[nodiscard]] ThrownException FindThrownException(MemorySource& memory, std::span<const UnwoundFrame> frames,
+                                                  size_t word_bytes);
 
 }  // namespace zxctl::report

@@ -76,6 +76,13 @@ bool Analysis::IsException() const {
   return reason == ring::CrashReason::kException || reason == ring::CrashReason::kForcedDeath;
 }
 
+bool Analysis::IsPastBreakpoint() {
+  const arch::Registers* registers = SubjectRegisters();
+  if (registers == nullptr || !IsException() || Subject().signo != SIGTRAP || WasSent(Subject())) return false;
+  const bool ran = Subject().code == SI_KERNEL || Subject().code == TRAP_BRKPT;
+  return ran && FollowsBreakpoint(memory_, arch::Pc(*registers));
+}
+
 bool Analysis::OutOfTime() const { return MonotonicNs() >= deadline_ns_; }
 
 void Analysis::Run() {
@@ -194,8 +201,9 @@ void Analysis::FillHang() {
 void Analysis::FillDisassembly(std::optional<uint64_t> function_start) {
   const arch::Registers* registers = SubjectRegisters();
   if (registers == nullptr) return;
-  report_.disassembly = Disassemble(
-      memory_, {.pc = arch::Pc(*registers), .function_start = function_start, .bits = arch::CodeBits(*registers)});
+  const uint64_t pc = arch::Pc(*registers) - (IsPastBreakpoint() ? arch::kBreakpointPcAdvance : 0);
+  report_.disassembly =
+      Disassemble(memory_, {.pc = pc, .function_start = function_start, .bits = arch::CodeBits(*registers)});
   for (Instruction& instruction : report_.disassembly) instruction.faulting = instruction.faulting && IsException();
 }
 
@@ -228,8 +236,13 @@ Unwinder& Analysis::UnwinderFor(const arch::Registers& registers) {
   return *unwinder;
 }
 
+UnwoundStack Analysis::UnwindSubject() {
+  const arch::Registers& registers = *SubjectRegisters();
+  return UnwinderFor(registers).Unwind(registers, deadline_ns_, IsPastBreakpoint());
+}
+
 void Analysis::UnwindFaulting() {
-  faulting_stack_ = UnwinderFor(*SubjectRegisters()).Unwind(*SubjectRegisters(), deadline_ns_);
+  faulting_stack_ = UnwindSubject();
   TakeShape(faulting_stack_, report_.thread);
   report_.thread.frames_left_out_after = faulting_stack_.left_out_after;
   for (const UnwoundFrame& frame : faulting_stack_.frames) report_.thread.frames.push_back(BareFrame(frame, modules_));
@@ -249,27 +262,31 @@ void Analysis::NameFaulting() {
   symbolizer_.emplace(memory_, modules_, *files_, PerfMap(input_.perf_map, static_cast<uid_t>(report_.process.uid)));
   if (unwinder64_) unwinder64_->UseFiles(*files_);
   if (unwinder32_) unwinder32_->UseFiles(*files_);
-  if (IsDoubtful(faulting_stack_)) {
-    faulting_stack_ = UnwinderFor(*SubjectRegisters()).Unwind(*SubjectRegisters(), deadline_ns_);
-  }
+  if (IsDoubtful(faulting_stack_)) faulting_stack_ = UnwindSubject();
   NameThread(faulting_stack_, report_.thread);
-  const auto& symbols = symbolizer_->Symbolize(arch::Pc(*SubjectRegisters()));
+  const auto& symbols = symbolizer_->Symbolize(faulting_stack_.frames.front().LookupPc());
   function_start_ = symbols.back().start;
 }
 
 void Analysis::FillAbort() {
   if (!IsException() || Subject().signo != SIGABRT) return;
   AbortFacts facts{.thread = &report_.thread, .message = ReadAbortMessage(memory_, modules_)};
-  const ThrownException thrown = FindThrownException(memory_, faulting_stack_.frames);
+  const ThrownException thrown =
+      FindThrownException(memory_, faulting_stack_.frames, LayoutOf(arch::CodeBits(*SubjectRegisters())).word_bytes);
   facts.thrown_type = thrown.type;
   facts.thrown_what = thrown.what;
   const std::string reason = ExplainAbort(facts);
   if (!reason.empty()) report_.exception.explanation = reason + SecondSignal();
 }
 
+// The innermost frame whose source is there; for an aborted program from its own code on, not from the checked function
+// of a header.
 void Analysis::FillSource() {
   const ProcessInfo& process = report_.process;
-  for (const Frame& frame : report_.thread.frames) {
+  const std::span<const Frame> frames = report_.thread.frames;
+  const bool aborted = IsException() && Subject().signo == SIGABRT;
+  const Frame* culprit = aborted ? FindCulprit(report_.thread) : nullptr;
+  for (const Frame& frame : frames.subspan(culprit == nullptr ? 0 : static_cast<size_t>(culprit - frames.data()))) {
     report_.source = ReadSource(frame.file, frame.line, input_.view_tid, static_cast<uid_t>(process.uid));
     if (report_.source) return;
   }

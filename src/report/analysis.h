@@ -39,6 +39,9 @@ class Analysis {
   [[nodiscard]] const SignalRecord& Subject() const;
   [[nodiscard]] const arch::Registers* SubjectRegisters() const;
   [[nodiscard]] bool IsException() const;
+  // The breakpoint instruction that the exception is about stands before the thread's pc.
+  [[nodiscard]] bool IsPastBreakpoint();
+  [[nodiscard]] UnwoundStack UnwindSubject();
   [[nodiscard]] bool OutOfTime() const;
 
   // Without any file of the program's:

@@ -35,11 +35,16 @@ class MemoryCfi {
   std::unique_ptr<State> state_;
 };
 
-// The information in the file (.debug_frame, .eh_frame without a table), for 64-bit and 32-bit code.
+class VdsoCfi;
+
+// The information in the file (.debug_frame, .eh_frame without a table), for 64-bit and 32-bit code. The vdso has no file:
+// its image in memory is taken for one.
 class FileCfi {
  public:
-  FileCfi(MemorySource& memory, ModuleTable& modules, ModuleFiles& files, arch::Bits bits)
-      : memory_(memory), modules_(modules), files_(files), layout_(LayoutOf(bits)) {}
+  FileCfi(MemorySource& memory, ModuleTable& modules, ModuleFiles& files, arch::Bits bits);
+  ~FileCfi();
+  FileCfi(const FileCfi&) = delete;
+  FileCfi& operator=(const FileCfi&) = delete;
 
   [[nodiscard]] CfiStep Step(UnwindRegisters& registers, uint64_t lookup_pc);
 
@@ -48,6 +53,7 @@ class FileCfi {
   ModuleTable& modules_;
   ModuleFiles& files_;
   const UnwindLayout& layout_;
+  std::unique_ptr<VdsoCfi> vdso_;  // once it has been asked for
 };
 
 }  // namespace zxctl::report

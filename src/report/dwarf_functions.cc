@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "report/source_path.h"
+
 namespace zxctl::report {
 namespace {
 
@@ -21,8 +23,17 @@ std::string NameOf(Dwarf_Die& die) {
   return {};
 }
 
+// C++ functions that are local to another one, and those with C linkage, have no linker name in DWARF.
+bool IsUnqualified(Dwarf_Die& unit, Dwarf_Die& function) {
+  const int language = dwarf_srclang(&unit);
+  const bool cxx = language == DW_LANG_C_plus_plus || language == DW_LANG_C_plus_plus_03 ||
+                   language == DW_LANG_C_plus_plus_11 || language == DW_LANG_C_plus_plus_14;
+  return cxx && dwarf_hasattr_integrate(&function, DW_AT_linkage_name) == 0;
+}
+
 // A concrete function nested in namespaces, classes or other functions is found only through them.
-bool MayHoldFunctions(int tag) {
+bool MayHoldFunctions(int tag, bool inside_functions) {
+  if (tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block) return inside_functions;
   return tag == DW_TAG_namespace || tag == DW_TAG_module || tag == DW_TAG_class_type || tag == DW_TAG_structure_type ||
          tag == DW_TAG_union_type;
 }
@@ -70,12 +81,19 @@ struct Line {
   uint32_t column = 0;
 };
 
+// libdw joins a file with its directory's entry in the line table only, and that entry may be relative too.
+std::string AbsoluteFile(Dwarf_Die& unit, const char* file) {
+  Dwarf_Attribute attribute;
+  const char* directory = dwarf_formstring(dwarf_attr_integrate(&unit, DW_AT_comp_dir, &attribute));
+  return SourcePath(directory == nullptr ? "" : directory, file);
+}
+
 Line LineAt(Dwarf_Die& unit, uint64_t address) {
   Line out;
   Dwarf_Line* line = dwarf_getsrc_die(&unit, address);
   if (line == nullptr) return out;
   int number = 0, column = 0;
-  if (const char* file = dwarf_linesrc(line, nullptr, nullptr)) out.file = file;
+  if (const char* file = dwarf_linesrc(line, nullptr, nullptr)) out.file = AbsoluteFile(unit, file);
   if (dwarf_lineno(line, &number) == 0) out.line = static_cast<uint32_t>(number);
   if (dwarf_linecol(line, &column) == 0) out.column = static_cast<uint32_t>(column);
   return out;
@@ -97,7 +115,7 @@ Line CallSite(Dwarf_Die& unit, Dwarf_Die& inlined) {
   size_t count = 0;
   const uint32_t index = NumberAttribute(inlined, DW_AT_call_file);
   if (dwarf_getsrcfiles(&unit, &files, &count) != 0 || index >= count) return out;
-  if (const char* file = dwarf_filesrc(files, index, nullptr, nullptr)) out.file = file;
+  if (const char* file = dwarf_filesrc(files, index, nullptr, nullptr)) out.file = AbsoluteFile(unit, file);
   return out;
 }
 
@@ -141,8 +159,9 @@ std::optional<Dwarf_Die> DwarfFunctions::SearchUnits(uint64_t address) {
   return WholeUnit(found->die);
 }
 
-const std::vector<DwarfFunctions::Range>& DwarfFunctions::FunctionsOf(Dwarf_Die& unit) {
-  const auto [found, is_new] = functions_.try_emplace(dwarf_dieoffset(&unit));
+const std::vector<DwarfFunctions::Range>& DwarfFunctions::FunctionsOf(Dwarf_Die& unit, Depth where) {
+  FunctionTable& table = where == Depth::kEverywhere ? all_functions_ : outer_functions_;
+  const auto [found, is_new] = table.try_emplace(dwarf_dieoffset(&unit));
   if (!is_new) return found->second;
   std::vector<Range>& ranges = found->second;
   std::vector<std::pair<Dwarf_Die, int>> open{{unit, 0}};
@@ -154,7 +173,7 @@ const std::vector<DwarfFunctions::Range>& DwarfFunctions::FunctionsOf(Dwarf_Die&
     if (depth > kMaxNesting || dwarf_child(&parent, &child) != 0) continue;
     do {
       const int tag = dwarf_tag(&child);
-      if (MayHoldFunctions(tag)) open.emplace_back(child, depth + 1);
+      if (MayHoldFunctions(tag, where == Depth::kEverywhere)) open.emplace_back(child, depth + 1);
       if (tag != DW_TAG_subprogram) continue;
       ForEachRange(child, [&](uint64_t low, uint64_t high) { ranges.push_back({low, high, child}); });
     } while (++visited < kMaxDies && dwarf_siblingof(&child, &child) == 0);
@@ -163,10 +182,14 @@ const std::vector<DwarfFunctions::Range>& DwarfFunctions::FunctionsOf(Dwarf_Die&
 }
 
 const DwarfFunctions::Range* DwarfFunctions::FindFunction(Dwarf_Die& unit, uint64_t address) {
-  const std::vector<Range>& ranges = FunctionsOf(unit);
-  const auto found =
-      std::find_if(ranges.begin(), ranges.end(), [&](const Range& r) { return address >= r.low && address < r.high; });
-  return found == ranges.end() ? nullptr : &*found;
+  // A local class's functions (a lambda's) stand inside of the function that it is local to.
+  for (const Depth depth : {Depth::kOutsideFunctions, Depth::kEverywhere}) {
+    const std::vector<Range>& ranges = FunctionsOf(unit, depth);
+    const auto found = std::find_if(ranges.begin(), ranges.end(),
+                                    [&](const Range& r) { return address >= r.low && address < r.high; });
+    if (found != ranges.end()) return &*found;
+  }
+  return nullptr;
 }
 
 std::vector<Symbol> DwarfFunctions::Find(uint64_t pc) {
@@ -189,6 +212,7 @@ std::vector<Symbol> DwarfFunctions::Find(uint64_t pc) {
   }
   symbols.push_back(MakeSymbol(physical, line, false));
   symbols.back().start = function->low + bias_;
+  symbols.back().unqualified = IsUnqualified(*unit, physical);
   return symbols;
 }
 

@@ -30,14 +30,19 @@ class DwarfFunctions {
 
   [[nodiscard]] std::optional<Dwarf_Die> FindUnit(uint64_t address);
   [[nodiscard]] std::optional<Dwarf_Die> SearchUnits(uint64_t address);
-  [[nodiscard]] const std::vector<Range>& FunctionsOf(Dwarf_Die& unit);
+  // Where to look for functions: in functions too means to read nearly everything that the unit describes.
+  enum class Depth : uint8_t { kOutsideFunctions, kEverywhere };
+  using FunctionTable = std::unordered_map<uint64_t, std::vector<Range>>;  // by the offset of the unit
+
+  [[nodiscard]] const std::vector<Range>& FunctionsOf(Dwarf_Die& unit, Depth depth);
   [[nodiscard]] const Range* FindFunction(Dwarf_Die& unit, uint64_t address);
 
   Dwarf* dwarf_;
   uint64_t bias_;
   bool units_were_listed_ = false;
   std::vector<Range> units_;
-  std::unordered_map<uint64_t, std::vector<Range>> functions_;  // by the offset of the unit
+  FunctionTable outer_functions_;
+  FunctionTable all_functions_;
 };
 
 }  // namespace zxctl::report

@@ -1,5 +1,6 @@
 #include "report/elf_symbols.h"
 
+#include <algorithm>
 #include <span>
 
 namespace zxctl::report {
@@ -20,18 +21,19 @@ bool IsCode(const Sym& symbol) {
   return symbol.st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE);
 }
 
-template <typename Sym>
-bool IsBetter(const Sym& symbol, bool covers, const Candidate<Sym>& best) {
+template <typename Sym, typename NameOf>
+bool IsBetter(const Sym& symbol, bool covers, const Candidate<Sym>& best, const NameOf& name_of) {
   if (best.symbol == nullptr || covers != best.covers) return best.symbol == nullptr || covers;
   if (symbol.st_value != best.symbol->st_value) return symbol.st_value > best.symbol->st_value;
   const auto is_typed = [](const Sym& s) { return (s.st_info & 0xf) != STT_NOTYPE; };
-  const auto is_global = [](const Sym& s) { return s.st_info >> 4 == STB_GLOBAL; };
+  const auto is_local = [](const Sym& s) { return s.st_info >> 4 == STB_LOCAL; };
   if (is_typed(symbol) != is_typed(*best.symbol)) return is_typed(symbol);
-  return is_global(symbol) && !is_global(*best.symbol);
+  if (is_local(symbol) != is_local(*best.symbol)) return is_local(*best.symbol);
+  return IsPlainerName(name_of(symbol), name_of(*best.symbol));
 }
 
-template <typename Sym>
-const Sym* FindIn(const Elf_Data& table, uint64_t address) {
+template <typename Sym, typename NameOf>
+const Sym* FindIn(const Elf_Data& table, uint64_t address, const NameOf& name_of) {
   const std::span symbols(static_cast<const Sym*>(table.d_buf), std::min(table.d_size / sizeof(Sym), kMaxSymbols));
   Candidate<Sym> best;
   for (const Sym& symbol : symbols) {
@@ -39,7 +41,7 @@ const Sym* FindIn(const Elf_Data& table, uint64_t address) {
     const bool covers = address - symbol.st_value < symbol.st_size;
     // A symbol without a size (hand-written assembly) reaches to the next one; one with a size ends there.
     if (!covers && symbol.st_size != 0) continue;
-    if (IsBetter(symbol, covers, best)) best = {&symbol, covers};
+    if (IsBetter(symbol, covers, best, name_of)) best = {&symbol, covers};
   }
   return best.symbol;
 }
@@ -52,6 +54,13 @@ std::optional<Symbol> Named(Elf* elf, size_t strings, const Sym* symbol, uint64_
 }
 
 }  // namespace
+
+bool IsPlainerName(std::string_view a, std::string_view b) {
+  if (a.empty() || b.empty()) return b.empty() && !a.empty();
+  const auto underscores = [](std::string_view name) { return std::min(name.find_first_not_of('_'), name.size()); };
+  if (underscores(a) != underscores(b)) return underscores(a) < underscores(b);
+  return a.size() < b.size();
+}
 
 ElfSymbols::ElfSymbols(Elf* elf, uint64_t bias) : elf_(elf), bias_(bias) {
   GElf_Ehdr header;
@@ -75,8 +84,12 @@ void ElfSymbols::TakeSection(Elf_Scn* section) {
 std::optional<Symbol> ElfSymbols::Find(uint64_t pc) const {
   if (table_ == nullptr) return std::nullopt;
   const uint64_t address = pc - bias_;
-  if (is_64_) return Named(elf_, strings_, FindIn<Elf64_Sym>(*table_, address), bias_);
-  return Named(elf_, strings_, FindIn<Elf32_Sym>(*table_, address), bias_);
+  const auto name_of = [this](const auto& symbol) {
+    const char* name = elf_strptr(elf_, strings_, symbol.st_name);
+    return std::string_view(name == nullptr ? "" : name);
+  };
+  if (is_64_) return Named(elf_, strings_, FindIn<Elf64_Sym>(*table_, address, name_of), bias_);
+  return Named(elf_, strings_, FindIn<Elf32_Sym>(*table_, address, name_of), bias_);
 }
 
 }  // namespace zxctl::report

@@ -5,10 +5,15 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "report/symbol.h"
 
 namespace zxctl::report {
+
+// True when `a` reads better than its alias `b`: fewer underscores before it ("free" and "__libc_free"), then the shorter
+// one ("free" and "cfree").
+[[nodiscard]] bool IsPlainerName(std::string_view a, std::string_view b);
 
 // Looks in .symtab, or in .dynsym when there is none. The table is read through once for each address: for the few
 // addresses of a report that is faster than sorting it.

@@ -40,6 +40,10 @@ struct AbortFacts {
   std::string thrown_what{};
 };
 
+// The innermost frame that is the program's own: not of the C and C++ libraries, not of the system's headers, not of Rust's
+// crates. Null if there is none near the top.
+[[nodiscard]] const Frame* FindCulprit(const ThreadInfo& thread);
+
 // Who called for the process's end and why: abort(), assert(), an exception that nobody caught, the stack protector, the
 // allocator's checks. Empty when the backtrace shows nothing of the kind.
 [[nodiscard]] std::string ExplainAbort(const AbortFacts& facts);

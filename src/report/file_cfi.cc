@@ -2,6 +2,7 @@
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <vector>
 
@@ -189,24 +190,68 @@ class FrameRow {
   bool return_rule_ = false;
 };
 
+FramePointer RowAt(Dwarf_CFI* cfi, uint64_t address) {
+  Dwarf_Frame* frame = nullptr;
+  const bool found = cfi != nullptr && dwarf_cfi_addrframe(cfi, address, &frame) == 0;
+  return FramePointer(found ? frame : nullptr);
+}
+
 FramePointer FindRow(Dwfl_Module* module, uint64_t pc) {
   using Getter = Dwarf_CFI* (*)(Dwfl_Module*, Dwarf_Addr*);
   for (const Getter get : {Getter{&dwfl_module_eh_cfi}, Getter{&dwfl_module_dwarf_cfi}}) {
     Dwarf_Addr bias = 0;
     Dwarf_CFI* cfi = get(module, &bias);
-    Dwarf_Frame* frame = nullptr;
-    if (cfi != nullptr && dwarf_cfi_addrframe(cfi, pc - bias, &frame) == 0) return FramePointer(frame);
+    if (FramePointer row = RowAt(cfi, pc - bias)) return row;
   }
   return nullptr;
 }
 
 }  // namespace
 
+// A copy of the vdso's image, read as an ELF file.
+class VdsoCfi {
+ public:
+  VdsoCfi(MemorySource& memory, const LoadedModule& module)
+      : image_(std::min(module.end - module.start, kMaxVdsoBytes)), bias_(module.image ? module.image->bias : 0) {
+    image_.resize(memory.Read(module.start, std::as_writable_bytes(std::span(image_))));
+    if (image_.empty()) return;
+    elf_.reset(elf_memory(image_.data(), image_.size()));
+    if (elf_) cfi_.reset(dwarf_getcfi_elf(elf_.get()));
+  }
+
+  [[nodiscard]] FramePointer FindRow(uint64_t pc) const { return RowAt(cfi_.get(), pc - bias_); }
+
+ private:
+  static constexpr uint64_t kMaxVdsoBytes = 1 << 20;
+
+  struct ElfCloser {
+    void operator()(Elf* elf) const { elf_end(elf); }
+  };
+  struct CfiCloser {
+    void operator()(Dwarf_CFI* cfi) const { dwarf_cfi_end(cfi); }
+  };
+
+  std::vector<char> image_;
+  uint64_t bias_;
+  std::unique_ptr<Elf, ElfCloser> elf_;
+  std::unique_ptr<Dwarf_CFI, CfiCloser> cfi_;
+};
+
+FileCfi::FileCfi(MemorySource& memory, ModuleTable& modules, ModuleFiles& files, arch::Bits bits)
+    : memory_(memory), modules_(modules), files_(files), layout_(LayoutOf(bits)) {}
+
+FileCfi::~FileCfi() = default;
+
 CfiStep FileCfi::Step(UnwindRegisters& registers, uint64_t lookup_pc) {
   LoadedModule* module = modules_.Find(lookup_pc);
-  Dwfl_Module* file = module == nullptr ? nullptr : files_.Open(*module);
-  if (file == nullptr) return CfiStep::kNoInfo;
-  const FramePointer row = FindRow(file, lookup_pc);
+  if (module == nullptr) return CfiStep::kNoInfo;
+  FramePointer row;
+  if (module->path == "[vdso]") {
+    if (!vdso_) vdso_ = std::make_unique<VdsoCfi>(memory_, *module);
+    row = vdso_->FindRow(lookup_pc);
+  } else if (Dwfl_Module* file = files_.Open(*module)) {
+    row = FindRow(file, lookup_pc);
+  }
   if (!row) return CfiStep::kNoInfo;
   UnwindRegisters caller;
   const CfiStep step = FrameRow(memory_, layout_, registers, row.get()).Apply(caller);

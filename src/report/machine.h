@@ -46,6 +46,9 @@ struct UnwindLayout {
 // True when the instruction that ends at `address` is a call.
 [[nodiscard]] bool FollowsCall(MemorySource& memory, uint64_t address, arch::Bits bits);
 
+// True when the instruction that ends at `address` is one that raises SIGTRAP and leaves pc behind it.
+[[nodiscard]] bool FollowsBreakpoint(MemorySource& memory, uint64_t address);
+
 // Where the return address stands when pc is among a function's first instructions, before its frame is set up; nothing
 // when it is not known to be.
 [[nodiscard]] std::optional<uint64_t> ReturnSlotInPrologue(MemorySource& memory, const UnwindRegisters& registers,

@@ -37,7 +37,8 @@ struct Frame {
   uint32_t line = 0;
   uint32_t column = 0;
   bool inlined = false;
-  std::string module;  // path of the mapped file, "[vdso]", "[jit]", "[stack]" …; empty if pc is in no mapping
+  // Path of the mapped file, "[vdso]", "[jit]", "[stack]", "[anonymous rwxp]" …; empty if pc is in no mapping.
+  std::string module;
   uint64_t module_offset = 0;  // offset in the file
   std::string build_id;        // lower-case hex
 };

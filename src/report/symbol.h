@@ -14,6 +14,7 @@ struct Symbol {
   uint32_t line = 0;
   uint32_t column = 0;
   bool inlined = false;
+  bool unqualified = false;  // a C++ function's bare name; a symbol table may have the whole
 };
 
 }  // namespace zxctl::report

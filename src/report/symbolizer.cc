@@ -11,7 +11,10 @@ std::optional<Symbol> FindInMemory(const std::vector<MemorySymbol>& symbols, uin
   const MemorySymbol* best = nullptr;
   for (const MemorySymbol& symbol : symbols) {
     if (!symbol.is_function || pc < symbol.address || pc - symbol.address >= symbol.bytes) continue;
-    if (best == nullptr || symbol.address > best->address) best = &symbol;
+    const bool alias = best != nullptr && symbol.address == best->address;
+    if (best == nullptr || symbol.address > best->address || (alias && IsPlainerName(symbol.name, best->name))) {
+      best = &symbol;
+    }
   }
   if (best == nullptr) return std::nullopt;
   return Symbol{.function = best->name, .start = best->address, .file = {}};
@@ -24,6 +27,11 @@ std::optional<Symbol> FindByDwfl(Dwfl_Module* file, uint64_t pc) {
   const char* name = dwfl_module_addrinfo(file, pc, &offset, &symbol, nullptr, nullptr, nullptr);
   if (name == nullptr || *name == '\0') return std::nullopt;
   return Symbol{.function = name, .start = pc - offset, .file = {}};
+}
+
+// The linker name of a function that DWARF has a bare name of. Others ("main.cold") say nothing better.
+bool IsWholeNameOf(const Symbol& found, const Symbol& bare) {
+  return bare.unqualified && found.start == bare.start && found.function.starts_with("_Z");
 }
 
 }  // namespace
@@ -44,7 +52,10 @@ struct Symbolizer::ModuleNames {
     if (symbols) found = symbols->Find(pc);
     if (found && symbols->has_symtab()) return found;
     if (file != nullptr && !symbols->has_symtab()) {
-      if (auto better = FindByDwfl(file, pc)) return better;
+      auto better = FindByDwfl(file, pc);
+      // Where libdwfl knows no more than we do, it does not choose among aliases.
+      const bool alias = found && better && found->start == better->start;
+      if (better && !(alias && IsPlainerName(found->function, better->function))) return better;
     }
     if (found) return found;
     if (!exported && module.image) exported = ReadDynamicSymbols(memory, *module.image);
@@ -78,8 +89,10 @@ std::vector<Symbol> Symbolizer::LookInModule(LoadedModule& module, uint64_t pc) 
   ModuleNames& names = NamesOf(module);
   std::vector<Symbol> symbols;
   if (names.functions) symbols = names.functions->Find(pc);
-  if (!symbols.empty() && !symbols.back().function.empty()) return symbols;
+  const bool named = !symbols.empty() && !symbols.back().function.empty();
+  if (named && !symbols.back().unqualified) return symbols;
   if (auto found = names.FindByTables(memory_, pc)) {
+    if (named && !IsWholeNameOf(*found, symbols.back())) return symbols;
     if (symbols.empty()) symbols.emplace_back();
     symbols.back().function = found->function;
     symbols.back().start = found->start;

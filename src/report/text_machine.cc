@@ -11,8 +11,9 @@ namespace {
 constexpr size_t kTabStop = 4;
 constexpr size_t kBytesInRow = 16;
 constexpr size_t kInstructionBytesShown = 11;
-// "rax      0x0123456789abcdef" and the gap to the next one.
-constexpr size_t kRegisterCell = 31;
+// "rax      " before a register's value, and the gap to the next one.
+constexpr size_t kRegisterName = 9;
+constexpr size_t kRegisterGap = 4;
 
 std::string ExpandTabs(std::string_view line) {
   std::string out;
@@ -41,16 +42,17 @@ size_t BytesColumn(const std::vector<Instruction>& instructions) {
   return width;
 }
 
-std::string RegisterCell(const RegisterValue& value) {
-  return fmt::format("{:<8} {:#018x}", Shown(value.name), value.value);
+std::string RegisterCell(const RegisterValue& value, size_t width) {
+  return fmt::format("{:<{}}{:#0{}x}", Shown(value.name), kRegisterName, value.value, width);
 }
 
-void WriteRegisterGrid(TextCanvas& canvas, const std::vector<RegisterValue>& registers) {
-  const size_t in_row = std::clamp<size_t>((canvas.Room() - 2) / kRegisterCell, 1, 4);
+void WriteRegisterGrid(TextCanvas& canvas, const std::vector<RegisterValue>& registers, size_t width) {
+  const size_t cell = kRegisterName + width + kRegisterGap;
+  const size_t in_row = std::clamp<size_t>((canvas.Room() - 2) / cell, 1, 4);
   for (size_t row = 0; row < registers.size(); row += in_row) {
     std::string line;
     for (size_t i = row; i < std::min(row + in_row, registers.size()); ++i) {
-      line += fmt::format("{:<{}}", RegisterCell(registers[i]), kRegisterCell);
+      line += fmt::format("{:<{}}", RegisterCell(registers[i], width), cell);
     }
     line.erase(line.find_last_not_of(' ') + 1);
     canvas.Line(2, line);
@@ -82,17 +84,18 @@ bool AllUnreadable(const MemoryExcerpt& memory) {
   return std::none_of(memory.bytes.begin(), memory.bytes.end(), [](const auto& byte) { return byte.has_value(); });
 }
 
-void WriteDump(TextCanvas& canvas, const MemoryExcerpt& memory, std::optional<uint64_t> marked) {
+void WriteDump(TextCanvas& canvas, const MemoryExcerpt& memory, std::optional<uint64_t> marked, size_t width) {
   if (AllUnreadable(memory)) {
-    return canvas.Line(
-        2, fmt::format("{:#018x} and the {} bytes from there cannot be read", memory.address, memory.bytes.size()));
+    return canvas.Line(2, fmt::format("{:#0{}x} and the {} bytes from there cannot be read", memory.address, width,
+                                      memory.bytes.size()));
   }
   for (size_t row = 0; row < memory.bytes.size(); row += kBytesInRow) {
     const uint64_t address = memory.address + row;
     const bool here = marked && *marked - address < kBytesInRow;
     const size_t end = std::min(row + kBytesInRow, memory.bytes.size());
-    canvas.Line(2, Pieces{{fmt::format("{} {:#018x}  ", here ? "->" : "  ", address), here ? Ink::kAlarm : Ink::kFaint},
-                          {DumpRow(memory.bytes, row, end)}});
+    canvas.Line(
+        2, Pieces{{fmt::format("{} {:#0{}x}  ", here ? "->" : "  ", address, width), here ? Ink::kAlarm : Ink::kFaint},
+                  {DumpRow(memory.bytes, row, end)}});
   }
 }
 
@@ -112,9 +115,10 @@ void WriteDisassembly(TextCanvas& canvas, const Report& report) {
   if (report.disassembly.empty()) return;
   canvas.Title("code");
   const size_t column = BytesColumn(report.disassembly);
+  const size_t width = AddressWidth(report);
   for (const Instruction& instruction : report.disassembly) {
     const bool here = instruction.faulting;
-    canvas.Line(2, Pieces{{fmt::format("{} {:#018x}  ", here ? "->" : "  ", instruction.address),
+    canvas.Line(2, Pieces{{fmt::format("{} {:#0{}x}  ", here ? "->" : "  ", instruction.address, width),
                            here ? Ink::kAlarm : Ink::kFaint},
                           {fmt::format("{:<{}} ", InstructionBytes(instruction), column), Ink::kFaint},
                           {Shown(instruction.text), here ? Ink::kTitle : Ink::kPlain}});
@@ -124,20 +128,20 @@ void WriteDisassembly(TextCanvas& canvas, const Report& report) {
 void WriteRegisters(TextCanvas& canvas, const Report& report) {
   if (report.thread.registers.empty()) return;
   canvas.Title("registers");
-  WriteRegisterGrid(canvas, report.thread.registers);
+  WriteRegisterGrid(canvas, report.thread.registers, AddressWidth(report));
   WriteRegisterMeanings(canvas, report.thread.registers);
 }
 
 void WriteMemory(TextCanvas& canvas, const Report& report) {
   if (!report.memory_at_fault) return;
   canvas.Title("memory at the fault");
-  WriteDump(canvas, *report.memory_at_fault, report.exception.address);
+  WriteDump(canvas, *report.memory_at_fault, report.exception.address, AddressWidth(report));
 }
 
 void WriteStack(TextCanvas& canvas, const Report& report) {
   if (!report.stack) return;
   canvas.Title("stack");
-  WriteDump(canvas, *report.stack, std::nullopt);
+  WriteDump(canvas, *report.stack, std::nullopt, AddressWidth(report));
 }
 
 }  // namespace zxctl::report

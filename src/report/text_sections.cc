@@ -157,6 +157,14 @@ std::string ShownTask(std::string_view name, int32_t id) {
   return fmt::format("{}[{}]", name.empty() ? "?" : Shown(name), id);
 }
 
+size_t AddressWidth(const Report& report) {
+  const std::vector<RegisterValue>& registers = report.thread.registers;
+  // A 64-bit thread's stack pointer at least does not fit into 32 bits.
+  const bool narrow = !registers.empty() && std::all_of(registers.begin(), registers.end(),
+                                                        [](const auto& reg) { return reg.value <= UINT32_MAX; });
+  return narrow ? 10 : 18;
+}
+
 void WriteHeadline(TextCanvas& canvas, const Report& report) {
   const ExceptionInfo& exception = report.exception;
   const std::string kind = Kind(exception);
@@ -179,8 +187,9 @@ void WriteWhy(TextCanvas& canvas, const Report& report) {
 void WriteModules(TextCanvas& canvas, const Report& report) {
   if (report.modules.empty()) return;
   canvas.Title("modules");
+  const size_t width = AddressWidth(report);
   for (const Module& module : report.modules) {
-    const Piece range{fmt::format("{:#018x}-{:#018x} ", module.start, module.end), Ink::kFaint};
+    const Piece range{fmt::format("{:#0{}x}-{:#0{}x} ", module.start, width, module.end, width), Ink::kFaint};
     canvas.LineOrTwo(2, {range, {TerminalSafe(module.path), Ink::kPlace}}, 6, {{"(" + ModuleFacts(module) + ")"}});
   }
 }

@@ -29,6 +29,8 @@ void WriteStack(TextCanvas& canvas, const Report& report);
 
 // A program's text for a line of the report: safe, and its middle left out when it is longer than a screen. Not for paths.
 [[nodiscard]] std::string Shown(std::string_view text);
+// "0x" and the digits of an address: 8 for a 32-bit program's thread, 16 otherwise.
+[[nodiscard]] size_t AddressWidth(const Report& report);
 // "server[4711]".
 [[nodiscard]] std::string ShownTask(std::string_view name, int32_t id);
 

@@ -18,9 +18,8 @@ struct Excerpt {
 constexpr Excerpt kFaultingStack{96, 32};
 constexpr Excerpt kOtherStack{12, 4};
 constexpr size_t kGroupsShown = 64;
-// "#0? " and the pc, behind which the function stands.
+// "#0? ", behind which the pc stands.
 constexpr size_t kNumberWidth = 5;
-constexpr size_t kPcWidth = 18;
 
 bool IsDoubtful(const Frame& frame) { return frame.trust == Trust::kFramePointer || frame.trust == Trust::kScan; }
 
@@ -55,14 +54,17 @@ std::string Source(const Frame& frame) {
 std::string Module(const Report& report, const Frame& frame) {
   if (frame.inlined) return {};
   if (frame.module.empty()) return "[in no mapping]";
-  return fmt::format("[{}+{:#x}]", TerminalSafe(ModuleName(report, frame.module)), frame.module_offset);
+  std::string_view name = ModuleName(report, frame.module);
+  // "[vdso]" and its like have their brackets already.
+  if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
+  return fmt::format("[{}+{:#x}]", TerminalSafe(name), frame.module_offset);
 }
 
-Pieces Head(const Frame& frame, uint64_t number, size_t number_width) {
+Pieces Head(const Frame& frame, uint64_t number, size_t number_width, size_t pc_width) {
   const std::string mark = fmt::format("#{}{}", number, IsDoubtful(frame) ? "?" : "");
-  const std::string pc = frame.inlined ? "(inlined)" : fmt::format("{:#018x}", frame.pc);
+  const std::string pc = frame.inlined ? "(inlined)" : fmt::format("{:#0{}x}", frame.pc, pc_width);
   return {{fmt::format("{:<{}} ", mark, number_width), IsDoubtful(frame) ? Ink::kAlarm : Ink::kFaint},
-          {fmt::format("{:<{}} ", pc, kPcWidth), Ink::kFaint},
+          {fmt::format("{:<{}} ", pc, pc_width), Ink::kFaint},
           {Function(frame), Ink::kFunction}};
 }
 
@@ -74,8 +76,9 @@ Pieces Tail(const Report& report, const Frame& frame) {
 
 void WriteFrame(TextCanvas& canvas, const Report& report, const Frame& frame, uint64_t number, size_t number_width) {
   if (frame.trust == Trust::kSignalContext) canvas.Line(2, Pieces{{"--- signal handler called ---", Ink::kFaint}});
-  const size_t function_indent = 2 + number_width + 1 + kPcWidth + 3;
-  canvas.LineOrTwo(2, Head(frame, number, number_width), function_indent, Tail(report, frame));
+  const size_t pc_width = AddressWidth(report);
+  const size_t function_indent = 2 + number_width + 1 + pc_width + 3;
+  canvas.LineOrTwo(2, Head(frame, number, number_width, pc_width), function_indent, Tail(report, frame));
 }
 
 // A part of a thread's frames, and the number that people count its first frame as.

@@ -58,11 +58,11 @@ bool Unwinder::IsReturnAddress(uint64_t address) {
   return IsExecutable(address) && FollowsCall(memory_, address, bits_);
 }
 
-UnwoundStack Unwinder::Unwind(const arch::Registers& registers, int64_t deadline_ns) {
+UnwoundStack Unwinder::Unwind(const arch::Registers& registers, int64_t deadline_ns, bool after_instruction) {
   FrameCollector frames;
   scans_left_ = kMaxScans;
   signal_frames_left_ = kMaxSignalFrames;
-  Cursor cursor{.registers = UnwindRegistersOf(registers)};
+  Cursor cursor{.registers = UnwindRegistersOf(registers), .trust = Trust::kContext, .interrupted = !after_instruction};
   for (size_t steps = 1; steps <= kMaxSteps; ++steps) {
     auto caller = Step(cursor);
     frames.Add({.pc = Pc(cursor),

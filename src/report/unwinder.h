@@ -23,10 +23,10 @@ struct UnwoundFrame {
   uint64_t pc = 0;
   uint64_t sp = 0;
   Trust trust = Trust::kContext;
-  bool interrupted = false;  // pc is the next instruction, not the return address of a call
+  bool interrupted = false;  // the frame is about pc itself, not about the call (or breakpoint) before it
   bool trampoline = false;   // pc is the code that returns from a signal handler; nothing has called it
 
-  // The address to look names up with: inside the call instruction, where pc may belong to the next function already.
+  // The address to look names up with: inside the instruction before, where pc may belong to the next function already.
   [[nodiscard]] uint64_t LookupPc() const { return interrupted || trampoline || pc == 0 ? pc : pc - 1; }
 };
 
@@ -47,7 +47,9 @@ class Unwinder {
   // From now on the files' call frame information is used where the program's memory has none.
   void UseFiles(ModuleFiles& files);
 
-  [[nodiscard]] UnwoundStack Unwind(const arch::Registers& registers, int64_t deadline_ns);
+  // `after_instruction`: what the thread has stopped for is the instruction before pc, as after a breakpoint.
+  [[nodiscard]] UnwoundStack Unwind(const arch::Registers& registers, int64_t deadline_ns,
+                                    bool after_instruction = false);
 
  private:
   struct Cursor {

@@ -56,6 +56,22 @@ INSTANTIATE_TEST_SUITE_P(Builds, EveryBuild,
                          ::testing::Values("target_fault", "target_fault_static", "target_fault_static_pie",
                                            "target_fault_nopie", "target_fault_debug_frame", "target_fault_32"));
 
+class EveryRelativeBuild : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(EveryRelativeBuild, HasAbsoluteFilesAndTheSource) {
+  const Report report = ReportOf(Target(GetParam()), "inlined");
+  for (const char* name : {"innermost", "between", "inlined"}) {
+    const report::Frame* frame = FindFrame(report.thread, name);
+    ASSERT_NE(frame, nullptr) << name;
+    EXPECT_EQ(frame->file, ZX_TEST_CRASH_SOURCE) << name;
+  }
+  ASSERT_TRUE(report.source.has_value());
+  EXPECT_EQ(report.source->file, ZX_TEST_CRASH_SOURCE);
+}
+
+INSTANTIATE_TEST_SUITE_P(Builds, EveryRelativeBuild,
+                         ::testing::Values("target_fault_relative_dwarf4", "target_fault_relative_dwarf5"));
+
 TEST(ReportBuilds, StrippedProgramHasModuleOffsetsThatAddr2lineKnows) {
   const Report plain = ReportOf(Target("target_fault"));
   const Report stripped = ReportOf(Target("target_fault_stripped"));
@@ -88,6 +104,20 @@ TEST(ReportBuilds, ThirtyTwoBitRegistersAndOperands) {
 TEST(ReportBuilds, ThirtyTwoBitSignalFrame) {
   const Report report = ReportOf(Target("target_fault_32"), "in_handler");
   EXPECT_TRUE(InOrder(report.thread, {"null_write", "handler", "in_handler", "middle", "outer", "main"}))
+      << ::testing::PrintToString(Functions(report.thread));
+}
+
+TEST(ReportBuilds, ThirtyTwoBitVdsoIsUnwoundByItsOwnInformation) {
+  const Report report = ReportOf(Target("target_fault_32"), "do_abort");
+  EXPECT_EQ(report.thread.frames.front().module, "[vdso]");
+  EXPECT_TRUE(AllTrusted(report));
+  EXPECT_THAT(report.exception.explanation, HasSubstr("called abort() in do_abort"));
+}
+
+TEST(ReportBuilds, ThirtyTwoBitAllocatorsLastWordsTellTheReason) {
+  const Report report = ReportOf(Target("target_fault_32"), "bad_free");
+  EXPECT_THAT(report.exception.explanation, HasSubstr("the allocator found its memory corrupted in bad_free"));
+  EXPECT_TRUE(InOrder(report.thread, {"free", "bad_free", "middle", "outer", "main"}))
       << ::testing::PrintToString(Functions(report.thread));
 }
 

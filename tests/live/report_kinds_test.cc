@@ -89,6 +89,7 @@ TEST(ReportKinds, JumpToNullKeepsTheCaller) {
   EXPECT_EQ(report.exception.access, Access::kExecute);
   EXPECT_THAT(report.exception.explanation, HasSubstr("went to a null function pointer"));
   EXPECT_EQ(report.thread.frames.front().pc, 0u);
+  EXPECT_EQ(report.thread.frames.front().module, "");
   ASSERT_GT(report.thread.frames.size(), 1u);
   EXPECT_EQ(report.thread.frames[1].function, "jump_null");
   EXPECT_EQ(report.thread.frames[1].line, MarkedLine(kSource, "jump_null"));
@@ -155,6 +156,19 @@ TEST(ReportKinds, CompilersTrap) {
 TEST(ReportKinds, BreakpointAndPrivilegedInstruction) {
   EXPECT_EQ(ReportOf("breakpoint").exception.type, ExceptionType::kSwBreakpoint);
   EXPECT_THAT(ReportOf("privileged").exception.explanation, HasSubstr("hlt is allowed to the kernel only"));
+}
+
+TEST(ReportKinds, BreakpointIsShownAtItsOwnInstruction) {
+  const Report report = ReportOf("breakpoint");
+  const report::Frame& frame = report.thread.frames.front();
+  EXPECT_EQ(frame.function, "breakpoint");
+  EXPECT_EQ(frame.line, MarkedLine(kSource, "breakpoint"));
+  const auto faulting = std::find_if(report.disassembly.begin(), report.disassembly.end(),
+                                     [](const auto& instruction) { return instruction.faulting; });
+  ASSERT_NE(faulting, report.disassembly.end());
+  EXPECT_EQ(faulting->text, "int3");
+  EXPECT_EQ(faulting->address + 1, frame.pc);
+  EXPECT_TRUE(InOrder(report.thread, {"breakpoint", "middle", "outer", "main"}));
 }
 
 TEST(ReportKinds, AbortNamesItsCaller) {
@@ -230,11 +244,35 @@ TEST(ReportKinds, InlinedFunctionsHaveTheirOwnFramesAndLines) {
   }
 }
 
+TEST(ReportKinds, FunctionInlinedInALocalLambdaHasItsFrame) {
+  const Captured captured = CaptureCrash({Target("target_fault_local")});
+  ASSERT_TRUE(captured.report.has_value());
+  const auto& frames = captured.report->thread.frames;
+  ASSERT_GE(frames.size(), 4u);
+  const std::vector<std::pair<std::string, std::string>> expected = {
+      {"Box::Get() const", "get"},
+      {"Shop::Sum(int) const::{lambda(int)#1}::operator()(int) const", "lambda"},
+      {"Shop::Sum(int) const", "sum"}};
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(frames[i].function, expected[i].first);
+    EXPECT_EQ(frames[i].line, MarkedLine(ZX_TEST_CRASH_LOCAL_SOURCE, expected[i].second));
+    EXPECT_EQ(frames[i].inlined, i == 0);
+  }
+}
+
 TEST(ReportKinds, JustInTimeCodeIsNamedByItsPerfMap) {
   const Report report = ReportOf("jit");
   EXPECT_EQ(report.thread.frames.front().function, "Script:~compiled");
   EXPECT_EQ(report.thread.frames.front().module, "[jit]");
   EXPECT_TRUE(InOrder(report.thread, {"jit", "middle", "outer", "main"}));
+}
+
+TEST(ReportKinds, JustInTimeCodeWithoutNamesIsInAnonymousMemory) {
+  const Report report = ReportOf("jit_unnamed");
+  EXPECT_EQ(report.thread.frames.front().function, "");
+  EXPECT_EQ(report.thread.frames.front().module, "[anonymous r-xp]");
+  EXPECT_LT(report.thread.frames.front().module_offset, 4096u);
+  EXPECT_TRUE(InOrder(report.thread, {"jit_unnamed", "middle", "outer", "main"}));
 }
 
 TEST(ReportKinds, SixtyFourThreadsAllHaveTheirStacks) {

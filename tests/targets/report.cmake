@@ -15,6 +15,13 @@ zx_target_program(target_fault_debug_frame SOURCES ${crash}
 zx_target_program(target_fault_32 SOURCES ${crash} FLAGS -m32 LINK -m32)
 zx_target_program(target_fault_scribble SOURCES ${CMAKE_CURRENT_LIST_DIR}/target_fault_scribble.c)
 zx_target_program(target_fault_cxx SOURCES ${CMAKE_CURRENT_LIST_DIR}/target_fault_cxx.cc)
+zx_target_program(target_fault_local SOURCES ${CMAKE_CURRENT_LIST_DIR}/target_fault_local.cc FLAGS -O0)
+# Sources by relative paths, as make compiles them: the debug information says "tests/targets/target_fault.c". The map that
+# is given last is tried first.
+set(relative -ffile-prefix-map=${CMAKE_SOURCE_DIR}/= -ffile-prefix-map=${CMAKE_BINARY_DIR}=${CMAKE_SOURCE_DIR})
+foreach(version 4 5)
+  zx_target_program(target_fault_relative_dwarf${version} SOURCES ${crash} FLAGS ${relative} -gdwarf-${version})
+endforeach()
 set_property(TARGET target_fault target_fault_static target_fault_static_pie target_fault_nopie
   target_fault_stripped target_fault_frame_pointer target_fault_no_frames target_fault_debug_frame target_fault_32
   PROPERTY POSITION_INDEPENDENT_CODE OFF)

@@ -107,7 +107,7 @@ NOINLINE void divide_overflow(void) {
 NOINLINE void trap(void) { __builtin_trap(); }
 
 NOINLINE void breakpoint(void) {
-  __asm__ volatile("int3");
+  __asm__ volatile("int3");  // mark: breakpoint
   sink++;
 }
 
@@ -197,19 +197,34 @@ static const unsigned char kJitCode[] = {0x55, 0x48, 0x89, 0xe5, 0x31, 0xc0, 0x4
 static const unsigned char kJitCode[] = {0x55, 0x89, 0xe5, 0x31, 0xc0, 0x89, 0x00};
 #endif
 
-NOINLINE void jit(void) {
+static char* map_jit_code(void) {
   char* code = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   memcpy(code, kJitCode, sizeof(kJitCode));
   mprotect(code, 4096, PROT_READ | PROT_EXEC);
+  return code;
+}
+
+static void run_jit_code(char* code) {
+  void (*f)(void);
+  memcpy(&f, &code, sizeof(f));
+  f();
+  sink++;
+}
+
+NOINLINE void jit_unnamed(void) {
+  run_jit_code(map_jit_code());
+  sink++;
+}
+
+NOINLINE void jit(void) {
+  char* code = map_jit_code();
   char path[64];
   snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
   FILE* map = fopen(path, "w");
   if (map == NULL) _exit(3);
   fprintf(map, "%lx 1000 Script:~compiled\n", (unsigned long)(uintptr_t)code);
   fclose(map);
-  void (*f)(void);
-  memcpy(&f, &code, sizeof(f));
-  f();
+  run_jit_code(code);
   sink++;
 }
 
@@ -256,7 +271,7 @@ static const struct Kind kKinds[] = {
     KIND(divide_overflow),    KIND(trap),         KIND(breakpoint),   KIND(privileged),   KIND(do_abort),
     KIND(bad_free),           KIND(write_rodata), KIND(run_heap),     KIND(past_eof),     KIND(in_handler),
     KIND(handled_and_raised), KIND(inlined),      KIND(jit),          KIND(many_threads), KIND(after_go),
-    KIND(sleep_forever)};
+    KIND(sleep_forever),      KIND(jit_unnamed)};
 
 NOINLINE void middle(const char* name) {
   for (size_t i = 0; i < sizeof(kKinds) / sizeof(kKinds[0]); ++i) {

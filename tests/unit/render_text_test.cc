@@ -68,6 +68,28 @@ TEST(RenderText, FramesSayFunctionSourceAndModule) {
             "zx|   #0    0x0000555555555189 list_push+0x29 at /src/list.c:42:7  [server+0x5189]");
 }
 
+TEST(RenderText, MemoryWithoutAFileHasOnePairOfBrackets) {
+  const std::string text = TextOf([](Report& report) { report.thread.frames[0].module = "[anonymous rwxp]"; });
+  EXPECT_THAT(text, HasSubstr(" [anonymous rwxp+0x5189]\n"));
+  EXPECT_THAT(TextOf([](Report& report) { report.thread.frames[0].module.clear(); }), HasSubstr(" [in no mapping]\n"));
+}
+
+TEST(RenderText, AddressesOfThirtyTwoBitProgramsHaveEightDigits) {
+  const std::string text = TextOf([](Report& report) {
+    report.thread.registers = {{"eax", 0x2a, ""}, {"esp", 0xffa3bce0, ""}, {"eip", 0x565a329f, ""}};
+    report.thread.frames[0].pc = 0x565a329f;
+    report.disassembly[1].address = 0x565a329f;
+    report.modules[0].start = 0x565a2000;
+    report.modules[0].end = 0x565a6000;
+  });
+  EXPECT_THAT(text, HasSubstr("zx|   #0    0x565a329f list_push"));
+  EXPECT_THAT(text, HasSubstr("zx|   #1    (inlined)  list_add"));
+  EXPECT_THAT(text, HasSubstr("zx|   eax      0x0000002a    esp      0xffa3bce0    eip      0x565a329f\n"));
+  EXPECT_THAT(text, HasSubstr("zx|   -> 0x565a329f  48 89"));
+  EXPECT_THAT(text, HasSubstr("0x565a2000-0x565a6000 /usr/sbin/server"));
+  EXPECT_THAT(text, HasSubstr("zx|   0x00000000 and the 32 bytes"));
+}
+
 TEST(RenderText, InlinedFramesAreMarked) {
   EXPECT_EQ(LineWith(Text(), "#1 "), "zx|   #1    (inlined)          list_add at /src/list.h:10");
 }

@@ -115,6 +115,66 @@ TEST(ExplainAbort, NamesTheProgramsOwnFunctionBelowTheLibrarys) {
   EXPECT_EQ(ExplainAbort(facts), "the allocator found its memory corrupted in release: \"free(): invalid pointer\"");
 }
 
+std::string WhyAborted(std::vector<Frame> frames, std::string message = {}) {
+  ThreadInfo thread;
+  thread.frames = std::move(frames);
+  AbortFacts facts;
+  facts.thread = &thread;
+  facts.message = std::move(message);
+  return ExplainAbort(facts);
+}
+
+TEST(ExplainAbort, TheVdsoCallsNothing) {
+  EXPECT_EQ(
+      WhyAborted({Named("__kernel_vsyscall", "[vdso]"), Named("abort", "/lib32/libc.so.6"), Named("work", "/opt/app")}),
+      "the program called abort() in work");
+}
+
+TEST(ExplainAbort, LastWordsTellTheReasonWhereTheLibraryHasNoNames) {
+  const std::vector<Frame> frames = {Named("abort", "/lib32/libc.so.6"), Named("", "/lib32/libc.so.6"),
+                                     Named("free", "/lib32/libc.so.6"), Named("work", "/opt/app")};
+  for (const char* message : {"free(): double free detected in tcache 2", "double free or corruption (!prev)",
+                              "malloc(): corrupted top size", "corrupted size vs. prev_size"}) {
+    EXPECT_EQ(WhyAborted(frames, message),
+              "the allocator found its memory corrupted in work: \"" + std::string(message) + "\"");
+  }
+  EXPECT_EQ(WhyAborted(frames, "of another kind"), "the program called abort() in work: \"of another kind\"");
+}
+
+TEST(ExplainAbort, CheckedFunctionOfAHeaderIsNotTheCulprit) {
+  Frame checked = Named("strcpy", "/opt/app");
+  checked.file = "/usr/include/x86_64-linux-gnu/bits/string_fortified.h";
+  checked.inlined = true;
+  EXPECT_EQ(WhyAborted({Named("abort", "/lib/libc.so.6"), Named("__GI___fortify_fail", "/lib/libc.so.6"), checked,
+                        Named("smash", "/opt/app")}),
+            "a checked string or memory function would have written past its buffer in smash");
+}
+
+TEST(ExplainAbort, RustPanicNamesTheFirstFunctionOutsideOfRustsCrates) {
+  Frame index = Named("index<i32>", "/opt/app");
+  index.file = "/rustc/0123456789abcdef/library/core/src/slice/index.rs";
+  EXPECT_EQ(WhyAborted({Named("abort", "/lib/libc.so.6"), Named("std::process::abort", "/opt/app"),
+                        Named("__rustc::__rust_start_panic", "/opt/app"), Named("__rustc::rust_panic", "/opt/app"),
+                        Named("std::panicking::panic_with_hook", "/opt/app"),
+                        Named("core::panicking::panic_bounds_check", "/opt/app"), index,
+                        Named("<alloc::vec::Vec<T> as core::ops::index::Index<I>>::index", "/opt/app"),
+                        Named("shop::price", "/opt/app")}),
+            "the Rust program panicked in shop::price");
+}
+
+TEST(ExplainAbort, RustProgramThatAbortsItself) {
+  Frame internal = Named("std::sys::pal::unix::abort_internal", "/opt/app");
+  internal.file = "/rustc/0123456789abcdef/library/std/src/sys/pal/unix/mod.rs";
+  EXPECT_EQ(WhyAborted({Named("abort", "/lib/libc.so.6"), internal, Named("std::process::abort", "/opt/app"),
+                        Named("shop::main", "/opt/app")}),
+            "the program called abort() in shop::main");
+}
+
+TEST(ExplainAbort, RustsCratesAreOrdinaryNamespacesElsewhere) {
+  EXPECT_EQ(WhyAborted({Named("abort", "/lib/libc.so.6"), Named("core::Engine::Stop()", "/opt/app")}),
+            "the program called abort() in core::Engine::Stop()");
+}
+
 TEST(ExplainAbort, OrdinaryFramesSayNothing) {
   ThreadInfo thread;
   thread.frames = {Named("work", "/opt/app"), Named("main", "/opt/app")};

@@ -61,6 +61,7 @@ std::optional<UnwindRegisters> ReadContext32(MemorySource& memory, uint64_t sigc
 
 constexpr size_t kLongestCall = 8;
 constexpr uint8_t kPushFp = 0x55;
+constexpr uint8_t kInt3 = 0xcc;
 
 }  // namespace
 
@@ -100,6 +101,10 @@ bool FollowsCall(MemorySource& memory, uint64_t address, arch::Bits bits) {
     if (IsCall(std::span(code).last(length), bits)) return true;
   }
   return false;
+}
+
+bool FollowsBreakpoint(MemorySource& memory, uint64_t address) {
+  return memory.ReadValue<uint8_t>(address - arch::kBreakpointPcAdvance) == kInt3;
 }
 
 std::optional<uint64_t> ReturnSlotInPrologue(MemorySource& memory, const UnwindRegisters& registers, arch::Bits bits) {
