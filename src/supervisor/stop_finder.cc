@@ -11,12 +11,12 @@ namespace {
 constexpr int64_t kRecentNs = 8 * kNsPerMs;
 constexpr size_t kMaxRecents = 128;
 // Walks that find cold tids may together take so many times what a walk past all tracees takes.
-constexpr int64_t kMaxWalks = 4;
+constexpr int64_t kMaxWalks = 2;
 // A scan may take this share of the time between scans: one part in so many.
 constexpr int64_t kScanShare = 20;
 constexpr int64_t kMinScanDelayNs = 200 * kNsPerUs;
-// A timer costs about as much as this, more where the machine is virtual.
-constexpr int64_t kCheapScanNs = 2 * kNsPerUs;
+// To walk past so many costs about as much as a timer does.
+constexpr size_t kCheapPopulation = 32;
 // After a stop that went unnamed, more are expected for this long.
 constexpr int64_t kCrowdedNs = 10 * kNsPerMs;
 // Among so few, asking for anybody's stop costs no more than asking for one tid's.
@@ -124,7 +124,9 @@ void StopFinder::Sweep(const std::vector<pid_t>& tids) {
 // all tids costs less.
 void StopFinder::Collect() {
   std::vector<pid_t> hot;
-  for (const Recent& recent : recents_) hot.push_back(recent.tid);
+  if (population_ > kCheapPopulation) {
+    for (const Recent& recent : recents_) hot.push_back(recent.tid);
+  }
   bool swept = false;
   for (int64_t walked_ns = 0;;) {
     Sweep(hot);
@@ -142,7 +144,9 @@ void StopFinder::Collect() {
     no_children_ = result.tid < 0;
     // Only a walk past all tracees tells what one costs.
     scanned_ns_ = clock_.NowNs();
-    scan_cost_ns_ = scanned_ns_ - before;
+    // A walk during which we lost the CPU took longer than it cost.
+    const int64_t took_ns = scanned_ns_ - before;
+    scan_cost_ns_ = scan_cost_ns_ == 0 ? took_ns : std::min(took_ns, 2 * scan_cost_ns_);
     scan_due_ns_ = kNever;
     return;
   }
@@ -151,7 +155,7 @@ void StopFinder::Collect() {
 WaitResult StopFinder::TakeOwed(bool idle) {
   if (collected_.empty()) {
     if (scan_due_ns_ == kNever) return {};
-    const bool now = idle && scan_cost_ns_ < kCheapScanNs;
+    const bool now = idle && population_ <= kCheapPopulation;
     if (!now && clock_.NowNs() < scan_due_ns_) return {};
     Collect();
     // One may just have come; a second can only be there because its SIGCHLD was lost.

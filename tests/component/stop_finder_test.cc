@@ -24,11 +24,18 @@ class Crowd {
   }
 
   StopFinder Finder() {
-    return {ops, clock, [this] {
-              std::vector<pid_t> tids;
-              for (const auto& [tid, tracee] : ops.tracees) tids.push_back(tid);
-              return tids;
-            }};
+    StopFinder finder(ops, clock, [this] {
+      std::vector<pid_t> tids;
+      for (const auto& [tid, tracee] : ops.tracees) tids.push_back(tid);
+      return tids;
+    });
+    finder.SetPopulation(ops.tracees.size());
+    // That of the newcomers.
+    while (finder.scan_due_ns() != kNever) {
+      clock.now_ns = finder.scan_due_ns();
+      (void)finder.TakeOwed(false);
+    }
+    return finder;
   }
 
   void Stop(pid_t tid) {
