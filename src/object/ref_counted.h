@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <concepts>
 #include <cstdint>
 #include <new>
 #include <utility>
@@ -43,7 +44,9 @@ class RefPtr {
   }
   RefPtr(const RefPtr& other) : RefPtr(other.object_) {}
   RefPtr(RefPtr&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
-  template <typename U>
+  template <std::derived_from<T> U>
+  RefPtr(const RefPtr<U>& other) : RefPtr(other.get()) {}
+  template <std::derived_from<T> U>
   RefPtr(RefPtr<U>&& other) noexcept : object_(other.Leak()) {}
   RefPtr& operator=(RefPtr other) noexcept {
     std::swap(object_, other.object_);
