@@ -40,6 +40,21 @@ class Call {
     *out = RefPtr<T>::Adopt(static_cast<T*>(entry.object.Leak()));
     return Rights(argument, entry.rights, rights);
   }
+  // As Object(), with `memory` looking at the caller's memory between the checks and the taking of the object: that may fault,
+  // and a program that jumps away from there leaves no reference behind. Holds for every look at memory.
+  template <typename T, std::invocable F>
+  zx_status_t Object(const char* argument, zx_handle_t handle, zx_rights_t rights, F memory, RefPtr<T>* out) const {
+    zx_status_t status = Check<T>(argument, handle, rights);
+    if (status != ZX_OK) return status;
+    if (status = memory(); status != ZX_OK) return status;
+    return Object(argument, handle, rights, out);
+  }
+  template <typename T>
+  zx_status_t Check(const char* argument, zx_handle_t handle, zx_rights_t rights,
+                    zx_rights_t* out_rights = nullptr) const {
+    RefPtr<T> object;
+    return Object(argument, handle, rights, &object, out_rights);
+  }
   // ACCESS_DENIED when `have` lacks something of `need`.
   zx_status_t Rights(const char* argument, zx_rights_t have, zx_rights_t need) const {
     const zx_rights_t missing = need & ~have;

@@ -44,9 +44,8 @@ zx_status_t zx_handle_close_many(const zx_handle_t* handles, size_t num_handles)
 
 zx_status_t zx_handle_duplicate(zx_handle_t handle, zx_rights_t rights, zx_handle_t* out) {
   const Call call("zx_handle_duplicate");
-  RefPtr<Dispatcher> object;
   zx_rights_t held = 0;
-  zx_status_t status = call.Object("handle", handle, ZX_RIGHT_DUPLICATE, &object, &held);
+  zx_status_t status = call.Check<Dispatcher>("handle", handle, ZX_RIGHT_DUPLICATE, &held);
   if (status != ZX_OK) return status;
   if (rights != ZX_RIGHT_SAME_RIGHTS && (rights & ~held) != 0) {
     return Explain(call, ZX_ERR_INVALID_ARGS, handle, rights, held);
@@ -61,9 +60,8 @@ zx_status_t zx_handle_duplicate(zx_handle_t handle, zx_rights_t rights, zx_handl
 
 zx_status_t zx_handle_replace(zx_handle_t handle, zx_rights_t rights, zx_handle_t* out) {
   const Call call("zx_handle_replace");
-  RefPtr<Dispatcher> object;
   zx_rights_t held = 0;
-  zx_status_t status = call.Object("handle", handle, 0, &object, &held);
+  zx_status_t status = call.Check<Dispatcher>("handle", handle, 0, &held);
   if (status != ZX_OK) return status;
   if (status = call.Out("out", out); status != ZX_OK) return status;
   zx_handle_t replacement = ZX_HANDLE_INVALID;

@@ -12,9 +12,9 @@ zx_status_t zx_job_create(zx_handle_t parent_job, uint32_t options, zx_handle_t*
   const Call call("zx_job_create");
   if (options != 0) return call.Fail(ZX_ERR_INVALID_ARGS, "options", Mistake::kUnknownOptions, options);
   RefPtr<Job> parent;
-  zx_status_t status = call.Object("parent_job", parent_job, ZX_RIGHT_MANAGE_JOB, &parent);
+  zx_status_t status = call.Object(
+      "parent_job", parent_job, ZX_RIGHT_MANAGE_JOB, [&] { return call.Out("out", out); }, &parent);
   if (status != ZX_OK) return status;
-  if (status = call.Out("out", out); status != ZX_OK) return status;
   RefPtr<Job> job;
   status = Job::Create(parent, &job);
   if (status == ZX_ERR_OUT_OF_RANGE) return call.Fail(status, "parent_job", Mistake::kTreeTooHigh, Job::kMaxHeight);

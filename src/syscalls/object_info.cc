@@ -60,16 +60,31 @@ zx_status_t FillRecord(const Topic& topic, Dispatcher& object, zx_rights_t right
   return ZX_OK;
 }
 
-zx_status_t GiveRecord(const Call& call, const Topic& topic, Dispatcher& object, zx_rights_t rights,
-                       const Answer& answer) {
-  if (answer.size < topic.record_size) {
+// The object that is asked about: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED.
+zx_status_t Subject(const Call& call, const Topic& topic, zx_handle_t handle, RefPtr<Dispatcher>* out,
+                    zx_rights_t* out_rights) {
+  const zx_status_t status = call.Object("handle", handle, 0, out, out_rights);
+  if (status != ZX_OK) return status;
+  if (topic.type != ZX_OBJ_TYPE_NONE && topic.type != (*out)->type()) {
+    return call.Fail(ZX_ERR_WRONG_TYPE, "handle", Mistake::kWrongType, (*out)->type(), topic.type);
+  }
+  return call.Rights("handle", *out_rights, topic.rights);
+}
+
+// BUFFER_TOO_SMALL for a record that does not fit, INVALID_ARGS. Of a list, what does not fit is left out.
+zx_status_t CheckBuffer(const Call& call, const Topic& topic, const Answer& answer) {
+  if (!topic.is_list && answer.size < topic.record_size) {
     answer.Count(0, 1);
     return call.Fail(ZX_ERR_BUFFER_TOO_SMALL, "buffer", Mistake::kBufferTooSmall, answer.size, topic.record_size);
   }
-  zx_status_t status = call.OutBytes("buffer", answer.buffer, topic.record_size, alignof(uint64_t));
-  if (status != ZX_OK) return status;
+  const size_t records = topic.is_list ? answer.size / topic.record_size : 1;
+  return call.OutBytes("buffer", answer.buffer, records * topic.record_size, alignof(uint64_t));
+}
+
+zx_status_t GiveRecord(const Call& call, const Topic& topic, Dispatcher& object, zx_rights_t rights,
+                       const Answer& answer) {
   std::array<std::byte, kMaxRecordSize> record = {};
-  status = FillRecord(topic, object, rights, std::span(record).first(topic.record_size));
+  const zx_status_t status = FillRecord(topic, object, rights, std::span(record).first(topic.record_size));
   if (status != ZX_OK) return call.Fail(status, "topic", Mistake::kUnknownTopic, topic.topic);
   std::memcpy(answer.buffer, record.data(), topic.record_size);
   answer.Count(1, 1);
@@ -78,8 +93,6 @@ zx_status_t GiveRecord(const Call& call, const Topic& topic, Dispatcher& object,
 
 zx_status_t GiveList(const Call& call, const Topic& topic, Dispatcher& object, const Answer& answer) {
   const size_t room = answer.size / sizeof(zx_koid_t);
-  const zx_status_t status = call.OutBytes("buffer", answer.buffer, room * sizeof(zx_koid_t), alignof(zx_koid_t));
-  if (status != ZX_OK) return status;
   std::vector<zx_koid_t> koids;
   try {
     koids = object.ListKoids(topic.topic);
@@ -101,18 +114,17 @@ zx_status_t zx_object_get_info(zx_handle_t handle, uint32_t topic_number, void* 
   if (topic == kTopics.end()) {
     return call.Fail(ZX_ERR_NOT_SUPPORTED, "topic", Mistake::kUnknownTopic, topic_number);
   }
-  RefPtr<Dispatcher> object;
   zx_rights_t rights = 0;
-  zx_status_t status = call.Object("handle", handle, 0, &object, &rights);
+  RefPtr<Dispatcher> object;
+  zx_status_t status = Subject(call, *topic, handle, &object, &rights);
   if (status != ZX_OK) return status;
-  if (topic->type != ZX_OBJ_TYPE_NONE && topic->type != object->type()) {
-    return call.Fail(ZX_ERR_WRONG_TYPE, "handle", Mistake::kWrongType, object->type(), topic->type);
-  }
-  if (status = call.Rights("handle", rights, topic->rights); status != ZX_OK) return status;
+  object = {};
   if (status = call.OptionalOut("actual", actual); status != ZX_OK) return status;
   if (status = call.OptionalOut("avail", avail); status != ZX_OK) return status;
   const Answer answer = {.buffer = buffer, .size = buffer_size, .actual = actual, .avail = avail};
-  if (topic->is_list) return GiveList(call, *topic, *object, answer);
   if (topic->record_size == 0) return ZX_OK;
+  if (status = CheckBuffer(call, *topic, answer); status != ZX_OK) return status;
+  if (status = Subject(call, *topic, handle, &object, &rights); status != ZX_OK) return status;
+  if (topic->is_list) return GiveList(call, *topic, *object, answer);
   return GiveRecord(call, *topic, *object, rights, answer);
 }

@@ -24,7 +24,11 @@ zx_status_t zx_object_wait_one(zx_handle_t handle, zx_signals_t signals, zx_time
   WaitTarget target = {.object = {}, .handle = handle, .waitfor = signals};
   zx_status_t status = call.Waitable("handle", handle, &target.object);
   if (status != ZX_OK) return status;
-  if (status = call.OptionalOut("observed", observed); status != ZX_OK) return status;
+  if (observed != nullptr) {
+    target.object = {};
+    if (status = call.Out("observed", observed); status != ZX_OK) return status;
+    if (status = call.Waitable("handle", handle, &target.object); status != ZX_OK) return status;
+  }
   status = WaitMany(Root::Get().handles(), std::span(&target, 1), deadline);
   if (observed != nullptr) *observed = target.pending;
   return Explain(call, status, "handle");

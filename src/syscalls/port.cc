@@ -24,9 +24,9 @@ zx_status_t zx_port_create(uint32_t options, zx_handle_t* out) {
 zx_status_t zx_port_queue(zx_handle_t handle, const zx_port_packet_t* packet) {
   const Call call("zx_port_queue");
   RefPtr<Port> port;
-  zx_status_t status = call.Object("handle", handle, ZX_RIGHT_WRITE, &port);
+  zx_status_t status = call.Object(
+      "handle", handle, ZX_RIGHT_WRITE, [&] { return call.In("packet", packet); }, &port);
   if (status != ZX_OK) return status;
-  if (status = call.In("packet", packet); status != ZX_OK) return status;
   status = port->QueueUser(*packet);
   if (status == ZX_ERR_SHOULD_WAIT) return call.Fail(status, "the port", Mistake::kPortFull, Port::kMaxPackets);
   if (status == ZX_ERR_BAD_STATE) return call.Fail(status, "the port", Mistake::kPortClosed);
@@ -37,9 +37,9 @@ zx_status_t zx_port_queue(zx_handle_t handle, const zx_port_packet_t* packet) {
 zx_status_t zx_port_wait(zx_handle_t handle, zx_time_t deadline, zx_port_packet_t* packet) {
   const Call call("zx_port_wait");
   RefPtr<Port> port;
-  zx_status_t status = call.Object("handle", handle, ZX_RIGHT_READ, &port);
+  zx_status_t status = call.Object(
+      "handle", handle, ZX_RIGHT_READ, [&] { return call.Out("packet", packet); }, &port);
   if (status != ZX_OK) return status;
-  if (status = call.Out("packet", packet); status != ZX_OK) return status;
   zx_port_packet_t taken;
   status = port->Wait(deadline, &taken);
   if (status == ZX_ERR_TIMED_OUT) return call.Fail(status, "deadline", Mistake::kDeadline);
@@ -63,9 +63,9 @@ zx_status_t zx_port_cancel(zx_handle_t handle, zx_handle_t source, uint64_t key)
 zx_status_t zxl_port_get_fd(zx_handle_t handle, int* out_fd) {
   const Call call("zxl_port_get_fd");
   RefPtr<Port> port;
-  zx_status_t status = call.Object("port", handle, ZX_RIGHT_READ, &port);
+  zx_status_t status = call.Object(
+      "port", handle, ZX_RIGHT_READ, [&] { return call.Out("out_fd", out_fd); }, &port);
   if (status != ZX_OK) return status;
-  if (status = call.Out("out_fd", out_fd); status != ZX_OK) return status;
   int fd = -1;
   int error = 0;
   status = port->GetFd(&fd, &error);

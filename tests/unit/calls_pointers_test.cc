@@ -158,5 +158,24 @@ TEST(Pointers, AFaultInSetPropertyKeepsTheName) {
   EXPECT_STREQ(name.data(), "old");
 }
 
+TEST(Pointers, AFaultThatTheProgramJumpsAwayFromKeepsNoObjectAlive) {
+  Pages none(PROT_NONE);
+  const OwnedHandle parent(NewJob());
+  const zx_handle_t job = NewJob(parent);
+  EXPECT_TRUE(Faults([&] { zx_object_set_property(job, ZX_PROP_NAME, none.memory + kPage, 5); }));
+  EXPECT_TRUE(Faults([&] { zx_object_get_property(job, ZX_PROP_NAME, none.memory + kPage, 32); }));
+  EXPECT_TRUE(Faults([&] { zx_object_wait_one(job, 0, 0, none.At<zx_signals_t>(kPage)); }));
+  EXPECT_TRUE(Faults([&] { zx_job_create(job, 0, none.At<zx_handle_t>(kPage)); }));
+  EXPECT_TRUE(Faults([&] { zx_handle_duplicate(job, ZX_RIGHT_SAME_RIGHTS, none.At<zx_handle_t>(kPage)); }));
+  EXPECT_TRUE(Faults([&] { zx_object_get_child(job, 1, ZX_RIGHT_SAME_RIGHTS, none.At<zx_handle_t>(kPage)); }));
+  EXPECT_TRUE(Faults([&] { zx_object_get_info(job, ZX_INFO_JOB_CHILDREN, none.memory + kPage, 8, nullptr, nullptr); }));
+  EXPECT_TRUE(
+      Faults([&] { zx_object_get_info(job, ZX_INFO_HANDLE_BASIC, none.memory + kPage, 32, nullptr, nullptr); }));
+  EXPECT_TRUE(
+      Faults([&] { zx_object_get_info(job, ZX_INFO_JOB_CHILDREN, nullptr, 0, none.At<size_t>(kPage), nullptr); }));
+  ASSERT_EQ(zx_handle_close(job), ZX_OK);
+  EXPECT_EQ(zx_object_wait_one(parent, ZX_JOB_NO_JOBS, 0, nullptr), ZX_OK);
+}
+
 }  // namespace
 }  // namespace zxctl::test
