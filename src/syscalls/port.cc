@@ -60,15 +60,15 @@ zx_status_t zx_port_cancel(zx_handle_t handle, zx_handle_t source, uint64_t key)
   return status;
 }
 
-zx_status_t zxl_port_get_fd(zx_handle_t handle, int* out_fd) {
+zx_status_t zxl_port_get_fd(zx_handle_t port, int* out_fd) {
   const Call call("zxl_port_get_fd");
-  RefPtr<Port> port;
+  RefPtr<Port> queue;
   zx_status_t status = call.Object(
-      "port", handle, ZX_RIGHT_READ, [&] { return call.Out("out_fd", out_fd); }, &port);
+      "port", port, ZX_RIGHT_READ, [&] { return call.Out("out_fd", out_fd); }, &queue);
   if (status != ZX_OK) return status;
   int fd = -1;
   int error = 0;
-  status = port->GetFd(&fd, &error);
+  status = queue->GetFd(&fd, &error);
   if (status == ZX_ERR_BAD_STATE) return call.Fail(status, "the port", Mistake::kPortClosed);
   if (status != ZX_OK) return call.Fail(status, "the descriptor", Mistake::kNoDescriptor, static_cast<uint64_t>(error));
   *out_fd = fd;

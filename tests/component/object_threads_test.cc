@@ -288,5 +288,98 @@ TEST(HandleTableThreads, OneOfManyClosesSucceeds) {
   }
 }
 
+// Turns of an empty loop, to shift one thread against another.
+void Linger(int turns) {
+  for (int i = 0; i < turns; ++i) std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+// Runs both at the same time, over and over, shifted against each other by a little; `prepare` and `check` run alone before
+// and after.
+constexpr int kRounds = 10'000;
+
+template <typename Prepare, typename First, typename Second, typename Check>
+void Race(int rounds, Prepare prepare, First first, Second second, Check check) {
+  std::atomic<int> begun = 0;
+  std::atomic<int> ended = 0;
+  std::jthread other([&] {
+    for (int round = 1; round <= rounds; ++round) {
+      while (begun < round) std::this_thread::yield();
+      Linger(round * 7 % 400);
+      second();
+      ended = round;
+    }
+  });
+  for (int round = 1; round <= rounds; ++round) {
+    prepare();
+    begun = round;
+    Linger(round * 3 % 100);
+    first();
+    while (ended < round) std::this_thread::yield();
+    check();
+  }
+}
+
+TEST(WaitRaces, AWaitThatBeginsWhileItsHandleIsClosedIsCanceled) {
+  Fixture f;
+  zx_handle_t handle = ZX_HANDLE_INVALID;
+  zx_status_t status = ZX_OK;
+  Race(
+      kRounds, [&] { handle = f.Open(f.job); },
+      [&] {
+        std::array targets = {WaitTarget{.object = f.job, .handle = handle, .waitfor = ZX_USER_SIGNAL_0}};
+        status = WaitMany(f.handles, targets, ZX_TIME_INFINITE);
+      },
+      [&] { EXPECT_EQ(f.handles.Close(handle), ZX_OK); }, [&] { EXPECT_EQ(status, ZX_ERR_CANCELED); });
+}
+
+TEST(WaitRaces, ARegistrationThatIsMadeWhileItsPortClosesLeavesNothingWithTheObject) {
+  Fixture f;
+  RefPtr<Port> port;
+  zx_handle_t handle = ZX_HANDLE_INVALID;
+  Race(
+      kRounds,
+      [&] {
+        port = Port::Create();
+        handle = f.Open(port);
+      },
+      [&] {
+        const zx_status_t status = port->WaitAsync(f.handles, f.job, f.job_handle, 5, ZX_USER_SIGNAL_0, false);
+        EXPECT_TRUE(status == ZX_OK || status == ZX_ERR_BAD_STATE);
+      },
+      [&] { EXPECT_EQ(f.handles.Close(handle), ZX_OK); },
+      [&] { EXPECT_FALSE(f.job->CancelObservers(f.job_handle, port.get(), 5)); });
+}
+
+TEST(WaitRaces, ARegistrationThatIsMadeWhileItsHandleIsClosedLeavesNothingWithTheObject) {
+  Fixture f;
+  zx_handle_t handle = ZX_HANDLE_INVALID;
+  Race(
+      kRounds, [&] { handle = f.Open(f.job); },
+      [&] { EXPECT_EQ(f.port->WaitAsync(f.handles, f.job, handle, 5, ZX_USER_SIGNAL_0, true), ZX_OK); },
+      [&] { EXPECT_EQ(f.handles.Close(handle), ZX_OK); },
+      [&] { EXPECT_FALSE(f.job->CancelObservers(handle, f.port.get(), 5)); });
+}
+
+TEST(HandleTableThreads, ADuplicateMadeWhileTheLastHandleIsClosedKeepsTheObjectOpenOrFails) {
+  Fixture f;
+  RefPtr<Port> port;
+  zx_handle_t handle = ZX_HANDLE_INVALID;
+  zx_handle_t duplicate = ZX_HANDLE_INVALID;
+  zx_status_t status = ZX_OK;
+  Race(
+      kRounds,
+      [&] {
+        port = Port::Create();
+        handle = f.Open(port);
+      },
+      [&] { status = f.handles.Duplicate(handle, ZX_RIGHT_SAME_RIGHTS, &duplicate); },
+      [&] { EXPECT_EQ(f.handles.Close(handle), ZX_OK); },
+      [&] {
+        ASSERT_EQ(port->QueueUser({}), status == ZX_OK ? ZX_OK : ZX_ERR_BAD_STATE);
+        EXPECT_EQ(f.handles.Close(status == ZX_OK ? duplicate : ZX_HANDLE_INVALID), ZX_OK);
+        EXPECT_EQ(port->QueueUser({}), ZX_ERR_BAD_STATE);
+      });
+}
+
 }  // namespace
 }  // namespace zxctl
