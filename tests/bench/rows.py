@@ -355,5 +355,22 @@ def hot(ctx):
                        f"median of {len(runs)} runs: {rate:.0f} events/s; latest of all {longest:.2f} ms"])]
 
 
+# ---- objects of the library: no system call where nobody waits --------------------------------------------------------
+
+
+def objects(ctx):
+    count = ctx.count(1_000_000, 10_000)
+
+    def contender(mode):
+        return inner_time([ctx.program("bench_objects"), mode, count])
+
+    rows = []
+    for mode, title in (("handle", "handle duplicate + close"), ("port", "port queue + wait on one thread")):
+        ratio, ours, theirs = compare(contender(mode), contender("eventfd"), ctx.pairs)
+        rows.append(Row(f"objects-{mode}", title, "eventfd write + read", ratio, ctx.bound(1),
+                        times={"zxtask": ours / count, "eventfd": theirs / count}))
+    return rows
+
+
 ROWS = {function.__name__: function
-        for function in (cpu, getpid, pipe, redis, make, fork, thread, segv, int3, report, tracees, memory, hot)}
+        for function in (cpu, getpid, pipe, redis, make, fork, thread, segv, int3, report, tracees, memory, hot, objects)}

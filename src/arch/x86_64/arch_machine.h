@@ -51,6 +51,9 @@ size_t NameRegisters(const Registers& registers, std::span<NamedValue, kNamedReg
 // kernel uses).
 [[nodiscard]] bool IsCanonical(uint64_t address);
 
+// True for addresses that no program can have: the kernel's half.
+[[nodiscard]] inline bool IsKernelHalf(uint64_t address) { return address >> 63 != 0; }
+
 // For the turns of a loop that waits for another CPU.
 inline void RelaxCpu() { __builtin_ia32_pause(); }
 

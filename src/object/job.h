@@ -1,0 +1,50 @@
+// A node of the tree that everything belongs to. A job lives while it has a handle or a child.
+#pragma once
+
+#include <zircon/rights.h>
+#include <zircon/types.h>
+
+#include <mutex>
+#include <vector>
+
+#include "object/dispatcher.h"
+#include "object/intrusive_list.h"
+#include "object/ref_counted.h"
+
+namespace zxctl {
+
+struct AmongSiblings;
+
+class Job final : public Dispatcher, public ListHook<AmongSiblings> {
+ public:
+  static constexpr zx_obj_type_t kType = ZX_OBJ_TYPE_JOB;
+  static constexpr zx_rights_t kRights = ZX_DEFAULT_JOB_RIGHTS;
+  // Jobs on the way from the root to the deepest, both counted.
+  static constexpr uint32_t kMaxHeight = 32;
+
+  // The job without a parent. Null when there is no memory.
+  [[nodiscard]] static RefPtr<Job> CreateRoot();
+  // OUT_OF_RANGE when the tree would be higher than kMaxHeight, NO_MEMORY.
+  static zx_status_t Create(const RefPtr<Job>& parent, RefPtr<Job>* out);
+  ~Job() override;
+
+  [[nodiscard]] bool is_waitable() const override { return true; }
+  [[nodiscard]] bool has_name() const override { return true; }
+  [[nodiscard]] bool has_children() const override { return true; }
+  [[nodiscard]] zx_koid_t related_koid() const override { return parent_ ? parent_->koid() : ZX_KOID_INVALID; }
+  [[nodiscard]] RefPtr<Dispatcher> FindChild(zx_koid_t koid) override;
+  // JOB_CHILDREN in the order of their creation. JOB_PROCESSES is empty as long as no process is put into a job.
+  [[nodiscard]] std::vector<zx_koid_t> ListKoids(uint32_t topic) override;
+
+ private:
+  Job(RefPtr<Job> parent, uint32_t height);
+
+  const RefPtr<Job> parent_;
+  const uint32_t height_;  // from the root, which has 1
+
+  // Taken before the lock of this object, and held while NO_JOBS follows the list: the two never disagree.
+  std::mutex children_lock_;
+  IntrusiveList<Job, AmongSiblings> children_;  // holds no reference: a job leaves when it is destroyed
+};
+
+}  // namespace zxctl

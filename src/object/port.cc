@@ -1,0 +1,296 @@
+#include "object/port.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <new>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "object/koid.h"
+
+namespace zxctl {
+
+RefPtr<Port> Port::Create() { return RefPtr<Port>::Adopt(new (std::nothrow) Port); }
+
+Port::Port() : Dispatcher(kType, NewLocalKoid()) {}
+
+Port::~Port() {
+  // A port that never had a handle still has its queue.
+  Port::OnLastHandleClosed();
+  while (Packet* node = nodes_.PopFront()) const std::unique_ptr<Packet> owned(node);
+}
+
+// ---- packets in ------------------------------------------------------------------------------------------------------
+
+zx_status_t Port::QueueUser(const zx_port_packet_t& packet) {
+  zx_port_packet_t copy = packet;
+  copy.type = ZX_PKT_TYPE_USER;
+  return QueueCopy(copy);
+}
+
+zx_status_t Port::QueueException(uint64_t key, uint32_t type, zx_koid_t pid, zx_koid_t tid) {
+  zx_port_packet_t packet = {};
+  packet.key = key;
+  packet.type = type;
+  packet.exception.pid = pid;
+  packet.exception.tid = tid;
+  return QueueCopy(packet);
+}
+
+zx_status_t Port::QueueCopy(const zx_port_packet_t& packet) {
+  WakeList wakes;
+  const std::lock_guard lock(queue_lock_);
+  if (closed_) return ZX_ERR_BAD_STATE;
+  if (Waiter* waiter = waiters_.PopFront()) {
+    GiveLocked(*waiter, packet, wakes);
+    return ZX_OK;
+  }
+  if (counted_packets_ == kMaxPackets) return ZX_ERR_SHOULD_WAIT;
+  Packet* node = nodes_.PopFront();
+  if (node != nullptr) {
+    --node_count_;
+  } else {
+    node = new (std::nothrow) Packet;
+    if (node == nullptr) return ZX_ERR_NO_MEMORY;
+  }
+  node->packet = packet;
+  ++counted_packets_;
+  PushLocked(*node);
+  return ZX_OK;
+}
+
+bool Port::QueueSignal(PortObserver& observer, zx_signals_t signals, WakeList& wakes) {
+  const std::lock_guard lock(queue_lock_);
+  if (closed_) return false;
+  Packet& mine = observer.packet_;
+  if (mine.linked()) {
+    mine.packet.signal.observed |= signals;
+    return true;
+  }
+  mine.packet.signal.observed = signals;
+  if (Waiter* waiter = waiters_.PopFront()) {
+    GiveLocked(*waiter, mine.packet, wakes);
+    return true;
+  }
+  observer.AddRef();
+  PushLocked(mine);
+  return true;
+}
+
+void Port::GiveLocked(Waiter& waiter, const zx_port_packet_t& packet, WakeList& wakes) {
+  waiter.packet = packet;
+  wakes.Add(waiter.done);
+  waiter.done.store(1, std::memory_order_release);
+}
+
+void Port::PushLocked(Packet& packet) {
+  packets_.PushBack(packet);
+  ShowReadableLocked();
+}
+
+// ---- packets out -----------------------------------------------------------------------------------------------------
+
+zx_status_t Port::Wait(zx_time_t deadline, zx_port_packet_t* out) {
+  Waiter waiter;
+  {
+    RefPtr<PortObserver> observer;  // released without the lock
+    const std::lock_guard lock(queue_lock_);
+    if (closed_) return ZX_ERR_CANCELED;
+    if (TakeFirstLocked(out, &observer)) return ZX_OK;
+    if (deadline <= 0 || (deadline != ZX_TIME_INFINITE && deadline <= MonotonicNs())) return ZX_ERR_TIMED_OUT;
+    waiters_.PushBack(waiter);
+  }
+  while (waiter.done.load(std::memory_order_acquire) == 0) {
+    if (FutexWait(waiter.done, 0, deadline)) continue;
+    const std::lock_guard lock(queue_lock_);
+    // Somebody who took it out of the list has given it a packet.
+    if (!waiter.linked()) break;
+    waiters_.Erase(waiter);
+    return ZX_ERR_TIMED_OUT;
+  }
+  if (waiter.status == ZX_OK) *out = waiter.packet;
+  return waiter.status;
+}
+
+bool Port::TakeFirstLocked(zx_port_packet_t* out, RefPtr<PortObserver>* out_observer) {
+  Packet* first = packets_.PopFront();
+  if (first == nullptr) return false;
+  *out = first->packet;
+  RetireLocked(*first, out_observer);
+  ShowReadableLocked();
+  return true;
+}
+
+void Port::RetireLocked(Packet& packet, RefPtr<PortObserver>* out_observer) {
+  if (packet.observer != nullptr) {
+    *out_observer = RefPtr<PortObserver>::Adopt(packet.observer);
+    return;
+  }
+  --counted_packets_;
+  if (node_count_ < kKeptNodes) {
+    nodes_.PushBack(packet);
+    ++node_count_;
+  } else {
+    const std::unique_ptr<Packet> owned(&packet);
+  }
+}
+
+zx_status_t Port::GetFd(int* out_fd, int* out_errno) {
+  const std::lock_guard lock(queue_lock_);
+  if (closed_) return ZX_ERR_BAD_STATE;
+  if (!fd_.valid()) {
+    fd_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!fd_.valid()) {
+      *out_errno = errno;
+      return ZxFromErrno(errno);
+    }
+    ShowReadableLocked();
+  }
+  *out_fd = fd_.get();
+  return ZX_OK;
+}
+
+// Makes the descriptor say what the queue is; a closed port is readable, so that nobody sleeps on.
+void Port::ShowReadableLocked() {
+  const bool readable = closed_ || !packets_.empty();
+  if (!fd_.valid() || readable == fd_readable_) return;
+  fd_readable_ = readable;
+  uint64_t value = 1;
+  // Neither can fail for want of room: the counter is 0 or 1. Where somebody else has read it, there is nothing to read.
+  const ssize_t done = readable ? write(fd_.get(), &value, sizeof(value)) : read(fd_.get(), &value, sizeof(value));
+  static_cast<void>(done);
+}
+
+// ---- wait_async ------------------------------------------------------------------------------------------------------
+
+zx_status_t Port::WaitAsync(const HandleTable& handles, const RefPtr<Dispatcher>& source, zx_handle_t handle,
+                            uint64_t key, zx_signals_t signals, bool repeating) {
+  if (observer_count_.load(std::memory_order_relaxed) >= kMaxObservers) return ZX_ERR_NO_MEMORY;
+  const auto observer = MakeRefCounted<PortObserver>(RefPtr<Port>(this), source, handle, key, signals, repeating);
+  if (!observer) return ZX_ERR_NO_MEMORY;
+  if (!Arm(*observer)) return ZX_ERR_BAD_STATE;
+  observer->AddRef();  // the source's; OnRemoved() releases it
+  source->AddObserver(*observer);
+  // Handle or port may have been closed before the observer was there to hear of it.
+  if (!handles.Holds(handle, *source)) source->OnHandleClosed(handle);
+  if (IsClosed()) source->EvictObserver(*observer);
+  return ZX_OK;
+}
+
+bool Port::IsClosed() {
+  const std::lock_guard lock(queue_lock_);
+  return closed_;
+}
+
+bool Port::Arm(PortObserver& observer) {
+  const std::lock_guard lock(queue_lock_);
+  if (closed_) return false;
+  observer.AddRef();
+  armed_.PushBack(observer);
+  return true;
+}
+
+void Port::Disarm(PortObserver& observer) {
+  RefPtr<Dispatcher> source;
+  RefPtr<PortObserver> reference;
+  const std::lock_guard lock(queue_lock_);
+  source = std::move(observer.source_);
+  if (!static_cast<ListHook<InArmed>&>(observer).linked()) return;
+  armed_.Erase(observer);
+  reference = RefPtr<PortObserver>::Adopt(&observer);
+}
+
+zx_status_t Port::Cancel(Dispatcher& source, zx_handle_t handle, uint64_t key) {
+  // First the object: what leaves it from here on is in the queue.
+  const bool armed = source.CancelObservers(handle, this, key);
+  const bool queued = CancelQueued(handle, key);
+  return armed || queued ? ZX_OK : ZX_ERR_NOT_FOUND;
+}
+
+bool Port::CancelQueued(zx_handle_t handle, uint64_t key) {
+  bool any = false;
+  for (;;) {
+    RefPtr<PortObserver> observer;  // released without the lock
+    const std::lock_guard lock(queue_lock_);
+    Packet* found = packets_.First();
+    while (found != nullptr &&
+           (found->observer == nullptr || found->observer->handle() != handle || found->packet.key != key)) {
+      found = packets_.After(*found);
+    }
+    if (found == nullptr) return any;
+    packets_.Erase(*found);
+    RetireLocked(*found, &observer);
+    ShowReadableLocked();
+    any = true;
+  }
+}
+
+// ---- the end ---------------------------------------------------------------------------------------------------------
+
+void Port::OnLastHandleClosed() {
+  {
+    WakeList wakes;
+    const std::lock_guard lock(queue_lock_);
+    closed_ = true;
+    while (Waiter* waiter = waiters_.PopFront()) {
+      waiter->status = ZX_ERR_CANCELED;
+      wakes.Add(waiter->done);
+      waiter->done.store(1, std::memory_order_release);
+    }
+    ShowReadableLocked();
+  }
+  zx_port_packet_t discarded;
+  for (bool more = true; more;) {
+    RefPtr<PortObserver> observer;
+    const std::lock_guard lock(queue_lock_);
+    more = TakeFirstLocked(&discarded, &observer);
+  }
+  for (;;) {
+    RefPtr<PortObserver> observer;
+    RefPtr<Dispatcher> source;
+    {
+      const std::lock_guard lock(queue_lock_);
+      PortObserver* first = armed_.PopFront();
+      if (first == nullptr) return;
+      observer = RefPtr<PortObserver>::Adopt(first);
+      source = first->source_;
+    }
+    if (source) source->EvictObserver(*observer);
+  }
+}
+
+PortObserver::PortObserver(RefPtr<Port> port, RefPtr<Dispatcher> source, zx_handle_t handle, uint64_t key,
+                           zx_signals_t signals, bool repeating)
+    : Observer(handle, signals), port_(std::move(port)), repeating_(repeating), source_(std::move(source)) {
+  packet_.observer = this;
+  packet_.packet.key = key;
+  packet_.packet.type = repeating ? ZX_PKT_TYPE_SIGNAL_REP : ZX_PKT_TYPE_SIGNAL_ONE;
+  packet_.packet.signal.trigger = signals;
+  packet_.packet.signal.count = 1;
+  port_->observer_count_.fetch_add(1, std::memory_order_relaxed);
+}
+
+PortObserver::~PortObserver() { port_->observer_count_.fetch_sub(1, std::memory_order_relaxed); }
+
+Observer::Next PortObserver::OnMatch(zx_signals_t signals, WakeList& wakes) {
+  const bool goes_on = port_->QueueSignal(*this, signals, wakes) && repeating_;
+  return goes_on ? Next::kStay : Next::kLeave;
+}
+
+Observer::Next PortObserver::OnHandleClosed(zx_signals_t /*signals*/, WakeList& /*wakes*/) { return Next::kLeave; }
+
+void PortObserver::OnRemoved() {
+  port_->Disarm(*this);
+  Release();
+}
+
+bool PortObserver::IsFor(const void* port, uint64_t key) const {
+  return port_.get() == port && packet_.packet.key == key;
+}
+
+}  // namespace zxctl

@@ -1,0 +1,135 @@
+// A queue of packets that threads wait on.
+//
+// A packet goes to exactly one thread, in the order of queueing; threads that wait are served in the order in which they
+// came, each woken by the one packet that is already its own. Thread-safe. The queue lock is taken below an object's lock
+// and below nothing else; nothing is locked below it.
+#pragma once
+
+#include <zircon/rights.h>
+#include <zircon/syscalls/port.h>
+#include <zircon/types.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <mutex>
+
+#include "base/unique_fd.h"
+#include "object/dispatcher.h"
+#include "object/handle_table.h"
+#include "object/intrusive_list.h"
+#include "object/ref_counted.h"
+
+namespace zxctl {
+
+class PortObserver;
+
+class Port final : public Dispatcher {
+ public:
+  static constexpr zx_obj_type_t kType = ZX_OBJ_TYPE_PORT;
+  static constexpr zx_rights_t kRights = ZX_DEFAULT_PORT_RIGHTS;
+  // User and exception packets together. Packets of wait_async are not counted: their room is taken beforehand.
+  static constexpr size_t kMaxPackets = 2049;
+  // Registrations by wait_async, until their packet is taken.
+  static constexpr uint32_t kMaxObservers = 50'000;
+
+  // Null when there is no memory.
+  [[nodiscard]] static RefPtr<Port> Create();
+  ~Port() override;
+
+  // A copy of the packet, with type USER. SHOULD_WAIT when full, BAD_STATE when closed, NO_MEMORY.
+  zx_status_t QueueUser(const zx_port_packet_t& packet);
+  // The packet that announces an exception; `type` is one of ZX_EXCP_*. As QueueUser(): a packet that was not queued is the
+  // caller's to deal with, and the exception goes on to the next handler.
+  zx_status_t QueueException(uint64_t key, uint32_t type, zx_koid_t pid, zx_koid_t tid);
+
+  // Takes the first packet, or sleeps for one: TIMED_OUT at the deadline; CANCELED when the port's last handle is closed.
+  zx_status_t Wait(zx_time_t deadline, zx_port_packet_t* out);
+
+  // A packet when a signal of `source` is there: once, or at every change while it is. `handle` is the one that it was
+  // called with: when that is closed no packet is queued any more. BAD_STATE when closed, NO_MEMORY.
+  zx_status_t WaitAsync(const HandleTable& handles, const RefPtr<Dispatcher>& source, zx_handle_t handle, uint64_t key,
+                        zx_signals_t signals, bool repeating);
+  // Undoes WaitAsync() and takes back its packets. NOT_FOUND when there was neither.
+  zx_status_t Cancel(Dispatcher& source, zx_handle_t handle, uint64_t key);
+
+  // A descriptor that is readable while there is a packet; the port's own. Where it cannot be made, the status and errno.
+  zx_status_t GetFd(int* out_fd, int* out_errno);
+
+  void OnLastHandleClosed() override;
+
+ private:
+  friend class PortObserver;
+  struct InQueue;
+  struct InWaiters;
+  struct InArmed;
+
+  struct Packet : ListHook<InQueue> {
+    zx_port_packet_t packet = {};
+    PortObserver* observer =
+        nullptr;  // whose packet it is; the queue holds a reference. Null: a node of the port's own
+  };
+  // A thread that waits; on its stack.
+  struct Waiter : ListHook<InWaiters> {
+    zx_port_packet_t packet = {};
+    zx_status_t status = ZX_OK;
+    std::atomic<uint32_t> done = 0;  // the last that is written: the thread may be gone then
+  };
+  using Queue = IntrusiveList<Packet, InQueue>;
+
+  static constexpr size_t kKeptNodes = 32;
+
+  Port();
+
+  zx_status_t QueueCopy(const zx_port_packet_t& packet);
+  // For PortObserver, with the lock of the observed object held. False: no packet will ever be queued again.
+  bool QueueSignal(PortObserver& observer, zx_signals_t signals, WakeList& wakes);
+  void Disarm(PortObserver& observer);
+  // False when the port is closed.
+  bool Arm(PortObserver& observer);
+  bool IsClosed();
+  bool CancelQueued(zx_handle_t handle, uint64_t key);
+
+  static void GiveLocked(Waiter& waiter, const zx_port_packet_t& packet, WakeList& wakes);
+  void PushLocked(Packet& packet);
+  bool TakeFirstLocked(zx_port_packet_t* out, RefPtr<PortObserver>* out_observer);
+  // The packet has left the queue: keeps the node, or gives the observer whose it is.
+  void RetireLocked(Packet& packet, RefPtr<PortObserver>* out_observer);
+  void ShowReadableLocked();
+
+  std::mutex queue_lock_;  // guards all below
+  bool closed_ = false;
+  Queue packets_;
+  size_t counted_packets_ = 0;
+  IntrusiveList<Waiter, InWaiters> waiters_;    // only while there is no packet
+  IntrusiveList<PortObserver, InArmed> armed_;  // holds a reference to each
+  Queue nodes_;                                 // for the next packets
+  size_t node_count_ = 0;
+  UniqueFd fd_;
+  bool fd_readable_ = false;
+
+  std::atomic<uint32_t> observer_count_ = 0;
+};
+
+// What wait_async leaves with an object. Whoever has it in a list holds a reference: the object, armed_, the queue.
+class PortObserver final : public RefCounted, public Observer, public ListHook<Port::InArmed> {
+ public:
+  PortObserver(RefPtr<Port> port, RefPtr<Dispatcher> source, zx_handle_t handle, uint64_t key, zx_signals_t signals,
+               bool repeating);
+  ~PortObserver() override;
+
+  Next OnMatch(zx_signals_t signals, WakeList& wakes) override;
+  Next OnHandleClosed(zx_signals_t signals, WakeList& wakes) override;
+  void OnRemoved() override;
+  [[nodiscard]] bool IsFor(const void* port, uint64_t key) const override;
+
+ private:
+  friend class Port;
+
+  const RefPtr<Port> port_;
+  const bool repeating_;
+  RefPtr<Dispatcher> source_;  // the port's queue lock; null once it is disarmed
+  Port::Packet packet_;        // the port's queue lock
+};
+
+}  // namespace zxctl

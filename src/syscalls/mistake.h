@@ -1,0 +1,46 @@
+// What was wrong with a call: noted when it fails, made a sentence only when somebody asks.
+#pragma once
+
+#include <zircon/types.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace zxctl {
+
+enum class Mistake : uint8_t {
+  kNone,
+  kNullPointer,
+  kMisalignedPointer,
+  kKernelPointer,
+  kBadHandle,
+  kWrongType,        // a: type it has, b: type it should have
+  kNoName,           // a: type
+  kNoChildren,       // a: type
+  kMissingRight,     // a: rights that are missing
+  kMoreRights,       // a: rights that the handle has not
+  kUnknownOptions,   // a: bits
+  kNotUserSignals,   // a: bits
+  kNotWaitable,      // a: type
+  kUnknownTopic,     // a: topic
+  kUnknownProperty,  // a: property
+  kBufferTooSmall,   // a: bytes given, b: bytes needed
+  kTooManyItems,     // a: given, b: limit
+  kNoSuchChild,      // a: koid
+  kTreeTooHigh,      // a: limit
+  kPortFull,         // a: limit
+  kPortClosed,
+  kPortClosedInWait,
+  kHandleClosedInWait,
+  kDeadline,
+  kNothingToCancel,  // a: key
+  kNoHandlesLeft,    // a: limit
+  kNoMemory,
+  kNoDescriptor,  // a: errno
+};
+
+// Remembers it for zxl_last_error() of this thread, and gives `status`. The texts have to live forever.
+zx_status_t NoteMistake(zx_status_t status, const char* call, const char* argument, Mistake mistake, uint64_t a = 0,
+                        uint64_t b = 0);
+
+}  // namespace zxctl

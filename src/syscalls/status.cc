@@ -1,0 +1,69 @@
+#include <zircon/status.h>
+
+#include <algorithm>
+#include <array>
+
+namespace {
+
+struct Name {
+  zx_status_t status;
+  const char* name;
+};
+
+#define ZX_NAME(status) \
+  Name { status, #status }
+constexpr std::array kNames = {
+    ZX_NAME(ZX_OK),
+    ZX_NAME(ZX_ERR_INTERNAL),
+    ZX_NAME(ZX_ERR_NOT_SUPPORTED),
+    ZX_NAME(ZX_ERR_NO_RESOURCES),
+    ZX_NAME(ZX_ERR_NO_MEMORY),
+    ZX_NAME(ZX_ERR_INVALID_ARGS),
+    ZX_NAME(ZX_ERR_BAD_HANDLE),
+    ZX_NAME(ZX_ERR_WRONG_TYPE),
+    ZX_NAME(ZX_ERR_BAD_SYSCALL),
+    ZX_NAME(ZX_ERR_OUT_OF_RANGE),
+    ZX_NAME(ZX_ERR_BUFFER_TOO_SMALL),
+    ZX_NAME(ZX_ERR_BAD_STATE),
+    ZX_NAME(ZX_ERR_TIMED_OUT),
+    ZX_NAME(ZX_ERR_SHOULD_WAIT),
+    ZX_NAME(ZX_ERR_CANCELED),
+    ZX_NAME(ZX_ERR_PEER_CLOSED),
+    ZX_NAME(ZX_ERR_NOT_FOUND),
+    ZX_NAME(ZX_ERR_ALREADY_EXISTS),
+    ZX_NAME(ZX_ERR_ALREADY_BOUND),
+    ZX_NAME(ZX_ERR_UNAVAILABLE),
+    ZX_NAME(ZX_ERR_ACCESS_DENIED),
+    ZX_NAME(ZX_ERR_IO),
+    ZX_NAME(ZX_ERR_IO_REFUSED),
+    ZX_NAME(ZX_ERR_IO_DATA_INTEGRITY),
+    ZX_NAME(ZX_ERR_IO_DATA_LOSS),
+    ZX_NAME(ZX_ERR_IO_NOT_PRESENT),
+    ZX_NAME(ZX_ERR_IO_OVERRUN),
+    ZX_NAME(ZX_ERR_IO_MISSED_DEADLINE),
+    ZX_NAME(ZX_ERR_IO_INVALID),
+    ZX_NAME(ZX_ERR_BAD_PATH),
+    ZX_NAME(ZX_ERR_NOT_DIR),
+    ZX_NAME(ZX_ERR_NOT_FILE),
+    ZX_NAME(ZX_ERR_FILE_BIG),
+    ZX_NAME(ZX_ERR_NO_SPACE),
+    ZX_NAME(ZX_ERR_NOT_EMPTY),
+    ZX_NAME(ZX_ERR_STOP),
+    ZX_NAME(ZX_ERR_NEXT),
+    ZX_NAME(ZX_ERR_ASYNC),
+    ZX_NAME(ZX_ERR_PROTOCOL_NOT_SUPPORTED),
+    ZX_NAME(ZX_ERR_ADDRESS_UNREACHABLE),
+    ZX_NAME(ZX_ERR_ADDRESS_IN_USE),
+    ZX_NAME(ZX_ERR_NOT_CONNECTED),
+    ZX_NAME(ZX_ERR_CONNECTION_REFUSED),
+    ZX_NAME(ZX_ERR_CONNECTION_RESET),
+    ZX_NAME(ZX_ERR_CONNECTION_ABORTED),
+};
+#undef ZX_NAME
+
+}  // namespace
+
+const char* zx_status_get_string(zx_status_t status) {
+  const auto found = std::ranges::find(kNames, status, &Name::status);
+  return found == kNames.end() ? "(UNKNOWN)" : found->name;
+}

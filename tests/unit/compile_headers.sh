@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# compile_headers.sh ROOT CC CXX: every public header, alone, as C11 and as C++17, without a warning; and the layout in both.
+set -uo pipefail
+root=$1 cc=$2 cxx=$3
+failed=0 checked=0
+
+# compile LABEL COMPILER FLAGS…: the text on standard input has to compile.
+compile() {
+  local label=$1
+  shift
+  checked=$((checked + 1))
+  if ! "$@" -Wall -Wextra -Werror -pedantic -I "$root/include" -I "$root/src" -fsyntax-only -; then
+    printf 'does not compile: %s\n' "$label"
+    failed=$((failed + 1))
+  fi
+}
+
+while read -r header; do
+  # Twice: a header without a guard shows.
+  text=$(printf '#include <%s>\n#include <%s>\nextern int nothing;\n' "$header" "$header")
+  compile "$header as C11" "$cc" -std=c11 -x c <<<"$text"
+  compile "$header as C++17" "$cxx" -std=c++17 -x c++ <<<"$text"
+done < <(cd "$root/include" && find . -name '*.h' | sed 's|^\./||' | sort)
+compile "the layout as C11" "$cc" -std=c11 -x c <<<'#include <syscalls/layout.h>'
+compile "the layout as C++17" "$cxx" -std=c++17 -x c++ <<<'#include <syscalls/layout.h>'
+
+printf '%d compiled, %d failed\n' "$checked" "$failed"
+[[ $checked -ge 18 && $failed -eq 0 ]]
