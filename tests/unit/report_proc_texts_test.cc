@@ -48,7 +48,8 @@ TEST(Demangle, CxxAndBothSchemesOfRust) {
   EXPECT_EQ(Demangle("_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE"), "core::fmt::Write::write_fmt");
   EXPECT_EQ(Demangle("_ZN57_$LT$alloc..vec..Vec$LT$u8$GT$$u20$as$u20$a..inner..T$GT$2go17h0755854d9b7a8d33E"),
             "<alloc::vec::Vec<u8> as a::inner::T>::go");
-  EXPECT_EQ(Demangle("_RNvNtCsgEmfK2I1SDS_4core9panicking19assert_failed_inner"), "core::panicking::assert_failed_inner");
+  EXPECT_EQ(Demangle("_RNvNtCsgEmfK2I1SDS_4core9panicking19assert_failed_inner"),
+            "core::panicking::assert_failed_inner");
   EXPECT_EQ(Demangle("_Rnonsense"), "_Rnonsense");
   EXPECT_EQ(Demangle("main"), "main");
   EXPECT_EQ(Demangle("_Znonsense"), "_Znonsense");
