@@ -34,7 +34,7 @@ class DwarfFunctions {
   enum class Depth : uint8_t { kOutsideFunctions, kEverywhere };
   using FunctionTable = std::unordered_map<uint64_t, std::vector<Range>>;  // by the offset of the unit
 
-  [[nodiscard]] const std::vector<Range>& FunctionsOf(Dwarf_Die& unit, Depth depth);
+  [[nodiscard]] const std::vector<Range>& FunctionsOf(Dwarf_Die& unit, Depth where);
   [[nodiscard]] const Range* FindFunction(Dwarf_Die& unit, uint64_t address);
 
   Dwarf* dwarf_;

@@ -29,7 +29,7 @@ constexpr int64_t kLookNs = 100 * kNsPerMs;
 Result<bool> ReceiveFrom(ring::Channel& channel, pid_t front_end, ring::Message& message) {
   const int64_t deadline = MonotonicNs() + kHandshakeNs;
   for (;;) {
-    const auto got = channel.Receive(message, std::min(deadline, MonotonicNs() + kLookNs));
+    auto got = channel.Receive(message, std::min(deadline, MonotonicNs() + kLookNs));
     if (!got || *got || MonotonicNs() >= deadline) return got;
     if (kill(front_end, 0) != 0 && errno == ESRCH) return false;
   }
