@@ -78,6 +78,8 @@ WaitResult WaitLoop::Spin(const Callbacks& callbacks) {
 
 WaitResult WaitLoop::Sleep(const Callbacks& callbacks) {
   if (const WaitResult owed = finder_.TakeOwed(true); owed.tid > 0) return owed;
+  // A timer, or the scan that found nobody, may have been the last thing to wait for.
+  if (callbacks.done()) return {};
   const int64_t deadline = std::min(timers_.next_deadline(), finder_.scan_due_ns());
   return HandleWake(wakeups_.Take(deadline), callbacks);
 }
