@@ -242,10 +242,12 @@ TEST(ReportThreads, ThatOutliveTheirLeaderHaveAWholeReport) {
 }
 
 TEST(ReportCrowd, OfMoreCrashesThanTheBudgetAllowsEachIsTold) {
+  AdoptOrphans();
   const Outcome outcome = CrashUnder({"--report-budget=200ms"}, {"children", "60"});
   EXPECT_EQ(outcome.out, "crashed 60\n");
   const size_t whole = CountOf(outcome.err, "zx| end of the report");
   EXPECT_GE(whole + CountOf(outcome.err, "no full report: "), 60U) << outcome.err;
+  EXPECT_TRUE(NoDescendantIsLeft()) << "the tracer outlives the program";
 }
 
 TEST(ReportHang, OfAllThreadsComesAtTheTimeoutAndTheProgramGoesOn) {
