@@ -202,10 +202,15 @@ uint32_t FirstNumber(const std::string& status, std::string_view field) {
 
 }  // namespace
 
-arch::Bits BitsOf(const CoreRequest& request) {
+const ring::ThreadRecord* FirstWithRegisters(const CoreRequest& request) {
   const auto known = std::find_if(request.threads.begin(), request.threads.end(),
                                   [](const ring::ThreadRecord& thread) { return thread.has_registers != 0; });
-  return known == request.threads.end() ? arch::Bits::k64 : arch::CodeBits(known->registers);
+  return known == request.threads.end() ? nullptr : &*known;
+}
+
+arch::Bits BitsOf(const CoreRequest& request) {
+  const ring::ThreadRecord* known = FirstWithRegisters(request);
+  return known == nullptr ? arch::Bits::k64 : arch::CodeBits(known->registers);
 }
 
 CoreProcess ParseCoreProcess(const std::string& stat, const std::string& status) {

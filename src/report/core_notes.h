@@ -28,7 +28,9 @@ struct CoreProcess {
   std::string auxv;          // the bytes of /proc/PID/auxv
 };
 
-// What kind of core it is: that of the code which the first thread with registers runs.
+// The first thread whose registers are known; null if there is none.
+[[nodiscard]] const ring::ThreadRecord* FirstWithRegisters(const CoreRequest& request);
+// What kind of core it is: that of the code which that thread runs.
 [[nodiscard]] arch::Bits BitsOf(const CoreRequest& request);
 
 // From the texts of /proc/PID/stat and /proc/PID/status.

@@ -54,9 +54,7 @@ uint32_t ReadFilter(int32_t tid) {
 }
 
 Result<void> Check(const CoreRequest& request) {
-  const auto with_registers = std::find_if(request.threads.begin(), request.threads.end(),
-                                           [](const ring::ThreadRecord& thread) { return thread.has_registers != 0; });
-  if (with_registers == request.threads.end() || request.mem_fd < 0) {
+  if (FirstWithRegisters(request) == nullptr || request.mem_fd < 0) {
     return Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = "no core: the process's registers or memory are not there"});
   }
   return {};

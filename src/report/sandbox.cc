@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 #include <memory>
+#include <span>
 #include <type_traits>
 
 namespace zxctl::report {
@@ -52,12 +53,8 @@ tl::unexpected<Status> FilterFailed(int negative_errno) {
   return Fail(Status::FromErrno("cannot set up the seccomp filter of the report's worker", -negative_errno));
 }
 
-int AllowAll(scmp_filter_ctx filter) {
-  for (const int call : kAllowed) {
-    if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 0, nullptr)) return error;
-  }
-  for (const int call : kAllowedToSanitizers) {
-    if (!kSanitized) break;
+int AllowAll(scmp_filter_ctx filter, std::span<const int> calls) {
+  for (const int call : calls) {
     if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 0, nullptr)) return error;
   }
   return 0;
@@ -87,7 +84,10 @@ int AllowNarrowed(scmp_filter_ctx filter) {
 Result<void> LoadFilter() {
   const Filter filter(seccomp_init(SCMP_ACT_ERRNO(EPERM)));
   if (!filter) return FilterFailed(-ENOMEM);
-  if (const int error = AllowAll(filter.get())) return FilterFailed(error);
+  if (const int error = AllowAll(filter.get(), kAllowed)) return FilterFailed(error);
+  if (kSanitized) {
+    if (const int error = AllowAll(filter.get(), kAllowedToSanitizers)) return FilterFailed(error);
+  }
   if (const int error = AllowNarrowed(filter.get())) return FilterFailed(error);
   if (const int error = seccomp_load(filter.get())) return FilterFailed(error);
   return {};

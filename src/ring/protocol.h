@@ -63,8 +63,8 @@ struct CrashRecord {
   CrashReason reason = CrashReason::kException;
   ExceptionType type = ExceptionType::kGeneral;
   SignalRecord signal = {};  // what is about to kill the process
-  SignalRecord first =
-      {};  // the thread's last first-chance fault; signo 0: none. The exception is about this one if set.
+  // The thread's last first-chance fault; signo 0: none. The exception is about this one if set.
+  SignalRecord first = {};
   arch::Registers first_registers{};  // at that fault; meaningful if first.signo is not 0
   int64_t deadline_ns = 0;            // CLOCK_MONOTONIC: the report must be out by then
   uint64_t thread_count = 0;          // ThreadRecords that follow

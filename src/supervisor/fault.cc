@@ -60,11 +60,6 @@ bool Tracer::ReadSignal(Thread& thread, SignalRecord& out) {
   return true;
 }
 
-void Tracer::TakesFatalSignal(Thread& thread) {
-  thread.process->fatal_signal_delivered = true;
-  thread.process->dying_tid = thread.tid;
-}
-
 void Tracer::OnPossibleException(Thread& thread, int signo) {
   ++stats_.faults;
   DropWatch(thread);
@@ -88,7 +83,7 @@ void Tracer::OnPossibleException(Thread& thread, int signo) {
     return Apply(thread.tid, Of(EventKind::kFaultStop, signo));
   }
   if (!thread.would_die) RememberFirstFault(thread, fault.signal);
-  if (thread.would_die) TakesFatalSignal(thread);
+  if (thread.would_die) thread.process->dying_tid = thread.tid;
   Apply(thread.tid, Of(EventKind::kSignalStop, signo));
 }
 
@@ -124,9 +119,9 @@ void Tracer::OnExitStop(Thread& thread) {
   if (!ops_.GetEventMessage(thread.tid, status).ok() || process == nullptr) return quietly();
   const WaitStatus decoded = DecodeWait(static_cast<int>(status));
   const bool silent = decoded.kind == WaitKind::kKilled && DefaultActionOf(decoded.signo) == DefaultAction::kCore &&
-                      !process->fatal_signal_delivered;
+                      process->dying_tid == 0;
   if (!silent) return quietly();
-  process->fatal_signal_delivered = true;
+  process->dying_tid = thread.tid;
   FaultStop fault{.thread = &thread, .signal = {.signo = decoded.signo, .code = SI_KERNEL}, .forced_death = true};
   arch::Registers registers{};
   if (decoded.signo == SIGSYS && ops_.GetRegisters(thread.tid, registers).ok()) {

@@ -68,8 +68,7 @@ struct Process {
   bool unfollowed = false;  // to be detached at its first stop
   bool filtered = false;    // it has a seccomp filter: all its threads stop at exit, not only the leader
   bool looked_for_filter = false;
-  bool fatal_signal_delivered = false;  // the death that comes was announced by a signal stop
-  pid_t dying_tid = 0;                  // the thread that took that signal; its death is everybody's
+  pid_t dying_tid = 0;  // the thread whose fatal signal has been told of; its death is everybody's. 0: none
   std::unique_ptr<ProcessHold> hold;
 };
 

@@ -59,7 +59,6 @@ void Tracer::OnStop(Thread& thread, const WaitStatus& status) {
   if (process != nullptr && process->dying_tid == thread.tid && status.kind != WaitKind::kExit) {
     // It lives on: a handler was installed in the last moment.
     process->dying_tid = 0;
-    process->fatal_signal_delivered = false;
   }
   switch (status.kind) {
     case WaitKind::kSignalStop:
@@ -240,7 +239,7 @@ void Tracer::OnGone(pid_t tid, int status) {
   const WaitStatus decoded = DecodeWait(status);
   const Process* process = thread->process;
   if (process != nullptr && process->pid == tid && decoded.kind == WaitKind::kKilled &&
-      DefaultActionOf(decoded.signo) == DefaultAction::kCore && !process->fatal_signal_delivered) {
+      DefaultActionOf(decoded.signo) == DefaultAction::kCore && process->dying_tid == 0) {
     sink_.OnSilentDeath(tid, status);
   }
   Apply(tid, Of(EventKind::kGone));
@@ -310,7 +309,7 @@ void Tracer::Raise(Thread& thread) {
 bool Tracer::AnswerException(pid_t tid, Answer answer) {
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || thread->state.exception != ExceptionPhase::kRaised) return false;
-  if (answer == Answer::kDeliver && thread->would_die) TakesFatalSignal(*thread);
+  if (answer == Answer::kDeliver && thread->would_die) thread->process->dying_tid = tid;
   Apply(tid, Of(answer == Answer::kResume ? EventKind::kAnswerResume : EventKind::kAnswerDeliver));
   return true;
 }

@@ -113,8 +113,6 @@ class Tracer {
 
   // ---- faults (fault.cc) ----
   bool LookAtSignals(Thread& thread, SignalSets& out);
-  // From here on the process counts as dying, until the thread shows that it lives.
-  void TakesFatalSignal(Thread& thread);
   void OnPossibleException(Thread& thread, int signo);
   bool FaultsAllTheTime(Thread& thread);
   void OfferToDebugger(Thread& thread, int signo);

@@ -129,6 +129,8 @@ TEST(FullDisk, ProgramDiesOfItsFaultAndTheLossIsSaid) {
   EXPECT_EQ(DescribeStatus(outcome.status), "signal 11");
   EXPECT_NE(outcome.err.find("/dev/full"), std::string::npos) << outcome.err;
   EXPECT_NE(outcome.err.find("No space left"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("end of the report"), std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.err.find("no full report"), std::string::npos) << "the report stands there: " << outcome.err;
 }
 
 TEST(FullDisk, StderrThatIsFullDoesNotStopAnything) {

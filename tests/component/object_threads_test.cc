@@ -15,6 +15,7 @@
 #include "object/job.h"
 #include "object/port.h"
 #include "object/wait.h"
+#include "support/port_fixture.h"
 #include "support/proc_view.h"
 
 namespace zxctl {
@@ -43,20 +44,7 @@ class Sleeper {
   std::thread thread_;
 };
 
-struct Fixture {
-  HandleTable handles;
-  RefPtr<Port> port = Port::Create();
-  RefPtr<Job> job = Job::CreateRoot();
-  zx_handle_t port_handle = Open(port);
-  zx_handle_t job_handle = Open(job);
-
-  template <typename T>
-  zx_handle_t Open(const RefPtr<T>& object) {
-    zx_handle_t handle = ZX_HANDLE_INVALID;
-    EXPECT_EQ(handles.Add(RefPtr<T>(object), T::kRights, &handle), ZX_OK);
-    return handle;
-  }
-};
+using Fixture = test::PortFixture;
 
 struct WaitResult {
   std::atomic<zx_status_t> status = 1;

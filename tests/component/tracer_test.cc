@@ -192,25 +192,26 @@ TEST_F(TracerTest, ADeathThatASignalStopAnnouncedIsNotOfferedTwice) {
   EXPECT_TRUE(sink.silent_deaths.empty());
 }
 
-TEST_F(TracerTest, AFaultInADyingProcessIsNotOffered) {
-  AddThread(101);
-  sink.verdict = Verdict::kRaise;
-  sink.answer = Answer::kDeliver;
-  SetFault(kRoot, SIGSEGV, SEGV_MAPERR);
-  SetFault(101, SIGSEGV, SEGV_MAPERR);
-  Wait(kRoot, SignalStop(SIGSEGV));
+// Two threads have faulted, and the first has been told to take its signal.
+class DyingProcessTest : public TracerTest {
+ protected:
+  DyingProcessTest() {
+    AddThread(101);
+    sink.verdict = Verdict::kRaise;
+    sink.answer = Answer::kDeliver;
+    SetFault(kRoot, SIGSEGV, SEGV_MAPERR);
+    SetFault(101, SIGSEGV, SEGV_MAPERR);
+    Wait(kRoot, SignalStop(SIGSEGV));
+  }
+};
+
+TEST_F(DyingProcessTest, AFaultOfAnotherThreadIsNotOffered) {
   Wait(101, SignalStop(SIGSEGV));
   EXPECT_EQ(sink.raised.size(), 1U);
   EXPECT_EQ(ops.calls, (std::vector<std::string>{"cont 100 11", "cont 101 11"}));
 }
 
-TEST_F(TracerTest, AProcessThatSurvivesItsFatalSignalIsOfferedTheNextFault) {
-  AddThread(101);
-  sink.verdict = Verdict::kRaise;
-  sink.answer = Answer::kDeliver;
-  SetFault(kRoot, SIGSEGV, SEGV_MAPERR);
-  SetFault(101, SIGSEGV, SEGV_MAPERR);
-  Wait(kRoot, SignalStop(SIGSEGV));
+TEST_F(DyingProcessTest, ThatSurvivesItsFatalSignalIsAskedAgainAboutTheNextFault) {
   Wait(kRoot, SignalStop(SIGUSR1));
   Wait(101, SignalStop(SIGSEGV));
   EXPECT_EQ(sink.raised.size(), 2U);

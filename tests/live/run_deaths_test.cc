@@ -2,11 +2,16 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+
+#include "ring/channel.h"
 #include "support/proc_view.h"
 #include "support/supervised.h"
+#include "support/temp_dir.h"
 
 namespace zxctl::test {
 namespace {
@@ -136,6 +141,39 @@ TEST(ReporterDeath, ProgramDiesOfItsFault) {
 TEST(ReporterDeath, ReporterThatCannotGetItsReportOutIsEndedAtTheBudget) {
   HeldCrash crash("1s");
   EXPECT_EQ(crash.Status(), "signal 11");
+}
+
+// What is said when a script stands in for the reporter.
+std::string SaidOfReporter(const std::string& script) {
+  const TempDir dir;
+  const std::filesystem::path bin = std::filesystem::path(ZxctlPath()).parent_path();
+  for (const char* name : {"zxctl", "zxtask-tracer"}) std::filesystem::copy_file(bin / name, dir.Path(name));
+  EXPECT_EQ(chmod(dir.Write("zxtask-report", "#!/bin/sh\n" + script + "\n").c_str(), 0755), 0);
+  const Outcome outcome = RunCommand({dir.Path("zxctl"), "run", "--", TargetPath("target_end"), "fault"});
+  EXPECT_EQ(DescribeStatus(outcome.status), "signal 11");
+  return outcome.err;
+}
+
+TEST(ReporterDeath, IsSaidAsItWas) {
+  EXPECT_NE(SaidOfReporter("kill -9 $$").find("no full report: the reporter died of signal 9"), std::string::npos);
+  EXPECT_NE(SaidOfReporter("exit 7").find("no full report: the reporter ended with status 7"), std::string::npos);
+  EXPECT_EQ(SaidOfReporter("exit 0"), "");
+}
+
+// ---- a front end that dies ------------------------------------------------------------------------------------------
+
+TEST(FrontEndDeath, TracerThatItHasNotToldWhatToDoLeaves) {
+  const pid_t front_end = fork();
+  if (front_end == 0) _exit(0);
+  ASSERT_EQ(waitpid(front_end, nullptr, 0), front_end);
+  auto channel = ring::Channel::Create(4096);
+  ASSERT_TRUE(channel.has_value());
+  const std::string tracer = std::filesystem::path(ZxctlPath()).parent_path() / "zxtask-tracer";
+  // It would wait ten seconds for a front end that lives.
+  const Outcome outcome =
+      RunCommand({tracer, "3", std::to_string(front_end), ""}, {.timeout_s = 8, .fds = {{channel->fd(), 3}}});
+  EXPECT_FALSE(outcome.timed_out);
+  EXPECT_EQ(DescribeStatus(outcome.status), "exit 1");
 }
 
 TEST(HeldProgram, DiesOfAKillAtOnce) {

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "object/job.h"
+#include "support/port_fixture.h"
 
 namespace zxctl {
 namespace {
@@ -20,19 +21,7 @@ zx_port_packet_t UserPacket(uint64_t key) {
 }
 
 // The port with a handle, and a job with a handle to observe.
-struct Fixture {
-  HandleTable handles;
-  RefPtr<Port> port = Port::Create();
-  RefPtr<Job> job = Job::CreateRoot();
-  zx_handle_t port_handle = Open(port);
-  zx_handle_t job_handle = Open(job);
-
-  template <typename T>
-  zx_handle_t Open(const RefPtr<T>& object) {
-    zx_handle_t handle = ZX_HANDLE_INVALID;
-    EXPECT_EQ(handles.Add(RefPtr<T>(object), T::kRights, &handle), ZX_OK);
-    return handle;
-  }
+struct Fixture : test::PortFixture {
   zx_status_t Watch(uint64_t key, zx_signals_t signals, bool repeating = false) {
     return port->WaitAsync(handles, job, job_handle, key, signals, repeating);
   }
