@@ -69,7 +69,7 @@ TEST(TracerDeath, ProgramInAJobControlStopStaysStoppedAndContinues) {
 }
 
 TEST(TracerDeath, KillModeKillsTheWholeTree) {
-  ChildProcess child(Supervised({"sh", "-c", "cat & cat & echo ready; wait"}, {"--on-tracer-death=kill"}),
+  ChildProcess child(Supervised({"sh", "-c", "sleep 1000 & sleep 1000 & echo ready; wait"}, {"--on-tracer-death=kill"}),
                      {.keep_stdin_open = true});
   ASSERT_TRUE(child.Expect("ready\n"));
   std::vector<UniqueFd> tree;
