@@ -45,6 +45,21 @@ void Dispatcher::UpdateSignals(zx_signals_t clear, zx_signals_t set) {
   TellRemoved(leaving);
 }
 
+void Dispatcher::Break() {
+  LeavingList leaving;
+  {
+    WakeList wakes;
+    const std::lock_guard lock(lock_);
+    broken_ = true;
+    for (Observer* observer = observers_.First(); observer != nullptr;) {
+      Observer* next = observers_.After(*observer);
+      if (observer->OnBroken(wakes) == Observer::Next::kLeave) LeaveLocked(*observer, leaving);
+      observer = next;
+    }
+  }
+  TellRemoved(leaving);
+}
+
 void Dispatcher::AddObserver(Observer& observer) {
   LeavingList leaving;
   {
@@ -53,7 +68,10 @@ void Dispatcher::AddObserver(Observer& observer) {
     observers_.PushBack(observer);
     observer_count_.fetch_add(1, std::memory_order_relaxed);
     const bool matches = (observer.trigger() & signals_) != 0;
-    if (matches && observer.OnMatch(signals_, wakes) == Observer::Next::kLeave) LeaveLocked(observer, leaving);
+    const bool leaves = matches   ? observer.OnMatch(signals_, wakes) == Observer::Next::kLeave
+                        : broken_ ? observer.OnBroken(wakes) == Observer::Next::kLeave
+                                  : false;
+    if (leaves) LeaveLocked(observer, leaving);
   }
   TellRemoved(leaving);
 }

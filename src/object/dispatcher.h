@@ -50,6 +50,9 @@ class Dispatcher : public RefCounted {
   // Observers hear of every change after which one of their signals is there, also one that was there before.
   void UpdateSignals(zx_signals_t clear, zx_signals_t set);
 
+  // Its signals will never change again, and what they say may be wrong: waits on it end with PEER_CLOSED.
+  void Break();
+
   // Adds an observer, which hears at once if one of its signals is there.
   void AddObserver(Observer& observer);
   // Takes it out if it is in; it hears nothing any more, not even OnRemoved(). Gives the signals as they are.
@@ -79,6 +82,7 @@ class Dispatcher : public RefCounted {
 
   mutable std::mutex lock_;
   zx_signals_t signals_;             // lock_
+  bool broken_ = false;              // lock_
   ObserverList observers_;           // lock_
   char name_[ZX_MAX_NAME_LEN] = {};  // lock_
   // How many are in observers_. Written with lock_; closing a handle looks without it.

@@ -25,6 +25,8 @@ class Observer : public ListHook<InObject>, public ListHook<Leaving> {
   virtual Next OnMatch(zx_signals_t signals, WakeList& wakes) = 0;
   // The handle has been closed. With the object's lock held.
   virtual Next OnHandleClosed(zx_signals_t signals, WakeList& wakes) = 0;
+  // The tracer of the object is gone: its signals mean nothing any more. With the object's lock held.
+  virtual Next OnBroken(WakeList& wakes) = 0;
   // It has left the object's list, other than by RemoveObserver(). Once, and without any lock.
   virtual void OnRemoved() = 0;
   // Whether zx_port_cancel() for this port and key means it.

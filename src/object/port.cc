@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "object/koid.h"
+#include "object/tracer_link.h"
 
 namespace zxctl {
 
@@ -96,6 +97,7 @@ void Port::PushLocked(Packet& packet) {
 // ---- packets out -----------------------------------------------------------------------------------------------------
 
 zx_status_t Port::Wait(zx_time_t deadline, zx_port_packet_t* out) {
+  TakeInEvents();
   Waiter waiter;
   {
     RefPtr<PortObserver> observer;  // released without the lock
@@ -106,7 +108,7 @@ zx_status_t Port::Wait(zx_time_t deadline, zx_port_packet_t* out) {
     waiters_.PushBack(waiter);
   }
   while (waiter.done.load(std::memory_order_acquire) == 0) {
-    if (FutexWait(waiter.done, 0, deadline)) continue;
+    if (SleepOn(waiter.done, 0, deadline)) continue;
     const std::lock_guard lock(queue_lock_);
     // Somebody who took it out of the list has given it a packet.
     if (!waiter.linked()) break;
@@ -141,6 +143,7 @@ void Port::RetireLocked(Packet& packet, RefPtr<PortObserver>* out_observer) {
 }
 
 zx_status_t Port::GetFd(int* out_fd, int* out_errno) {
+  if (TracerLink* link = TracerLink::Current(); link != nullptr) link->KeepTakingIn();
   const std::lock_guard lock(queue_lock_);
   if (closed_) return ZX_ERR_BAD_STATE;
   if (!fd_.valid()) {
@@ -233,6 +236,7 @@ bool Port::CancelQueued(zx_handle_t handle, uint64_t key) {
 // ---- the end ---------------------------------------------------------------------------------------------------------
 
 void Port::OnLastHandleClosed() {
+  if (TracerLink* link = TracerLink::Current(); link != nullptr) link->EndPort(koid());
   {
     WakeList wakes;
     const std::lock_guard lock(queue_lock_);
@@ -283,6 +287,8 @@ Observer::Next PortObserver::OnMatch(zx_signals_t signals, WakeList& wakes) {
 }
 
 Observer::Next PortObserver::OnHandleClosed(zx_signals_t /*signals*/, WakeList& /*wakes*/) { return Next::kLeave; }
+
+Observer::Next PortObserver::OnBroken(WakeList& /*wakes*/) { return Next::kLeave; }
 
 void PortObserver::OnRemoved() {
   port_->Disarm(*this);

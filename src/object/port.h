@@ -120,6 +120,7 @@ class PortObserver final : public RefCounted, public Observer, public ListHook<P
 
   Next OnMatch(zx_signals_t signals, WakeList& wakes) override;
   Next OnHandleClosed(zx_signals_t signals, WakeList& wakes) override;
+  Next OnBroken(WakeList& wakes) override;
   void OnRemoved() override;
   [[nodiscard]] bool IsFor(const void* port, uint64_t key) const override;
 

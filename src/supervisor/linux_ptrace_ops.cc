@@ -14,6 +14,8 @@
 
 #include <cerrno>
 #include <charconv>
+#include <fstream>
+#include <string>
 
 #include "base/clock.h"
 #include "base/proc_file.h"
@@ -99,6 +101,10 @@ WaitResult LinuxPtraceOps::Wait(pid_t tid) {
   return {.tid = static_cast<pid_t>(got < 0 ? -1 : got), .status = status};
 }
 
+std::optional<TaskFacts> LinuxPtraceOps::ReadFacts(pid_t tid) { return ReadTaskFacts(tid); }
+
+std::vector<pid_t> LinuxPtraceOps::ListThreads(pid_t pid) { return ReadThreadIds(pid); }
+
 bool LinuxPtraceOps::IsThreadOf(pid_t tgid, pid_t tid) {
   // Signal 0 is not sent. EPERM means that the thread is there and belongs to somebody else.
   return syscall(SYS_tgkill, tgid, tid, 0) == 0 || errno == EPERM;
@@ -132,6 +138,23 @@ size_t LinuxPtraceOps::ReadMemory(pid_t tid, uint64_t address, void* out, size_t
   const iovec remote{.iov_base = reinterpret_cast<void*>(address), .iov_len = size};
   const ssize_t got = process_vm_readv(tid, &local, 1, &remote, 1, 0);
   return got < 0 ? 0 : static_cast<size_t>(got);
+}
+
+size_t LinuxPtraceOps::WriteMemory(pid_t tid, uint64_t address, const void* in, size_t size) {
+  const UniqueFd memory(open(fmt::format("/proc/{}/mem", tid).c_str(), O_WRONLY | O_CLOEXEC));
+  const ssize_t wrote = pwrite(memory.get(), in, size, static_cast<off_t>(address));
+  return wrote < 0 ? 0 : static_cast<size_t>(wrote);
+}
+
+std::pair<uint64_t, uint64_t> LinuxPtraceOps::FindVdso(pid_t pid) {
+  std::ifstream maps(fmt::format("/proc/{}/maps", pid));
+  for (std::string line; std::getline(maps, line);) {
+    if (!line.ends_with("[vdso]")) continue;
+    const std::string_view range(line);
+    const size_t dash = range.find('-');
+    return {ParseHex(range.substr(0, dash)), ParseHex(range.substr(dash + 1))};
+  }
+  return {};
 }
 
 int64_t LinuxPtraceOps::SocketTimeoutNs(pid_t tgid, int fd, bool receive) {

@@ -24,6 +24,9 @@ using Koid = uint64_t;
 struct Job {
   Koid koid = 0;
   Job* parent = nullptr;  // null for the root job
+  size_t processes = 0;   // its own, not those of the jobs in it
+  size_t jobs = 0;        // its own
+  bool killed = false;    // no process may live in it any more
 };
 
 struct Process;
@@ -48,6 +51,11 @@ struct Thread {
   // After a job-control stop the interrupted call fails with EINTR, supervised or not, until the next call.
   bool job_stop_broke_call = false;
   bool would_die = false;            // of the signal it stands at, if that is delivered
+  bool suspend_flag = false;         // set by a suspend without a token
+  bool told_suspended = false;       // what the observer heard last
+  uint32_t suspends = 0;             // tokens
+  int wait_status = 0;               // once it is gone
+  bool kill_wanted = false;          // it is to make the exit call as soon as it stands
   bool exit_option = false;          // it has PTRACE_O_TRACEEXIT
   std::unique_ptr<CallWatch> watch;  // a call that was restarted and has a timeout
   std::unique_ptr<FirstFault> first_fault;
@@ -68,7 +76,13 @@ struct Process {
   bool unfollowed = false;  // to be detached at its first stop
   bool filtered = false;    // it has a seccomp filter: all its threads stop at exit, not only the leader
   bool looked_for_filter = false;
-  pid_t dying_tid = 0;  // the thread whose fatal signal has been told of; its death is everybody's. 0: none
+  bool debugged = false;   // somebody wants to hear of its threads' starts and exits
+  bool detaching = false;  // its threads are let go as they stop
+  bool park_at_exec = false;
+  bool parked = false;    // stands at its first instruction until it is started
+  uint32_t suspends = 0;  // tokens
+  int64_t start_ns = 0;   // CLOCK_MONOTONIC; 0: not started
+  pid_t dying_tid = 0;    // the thread whose fatal signal has been told of; its death is everybody's. 0: none
   std::unique_ptr<ProcessHold> hold;
 };
 
@@ -82,6 +96,15 @@ class TaskTree {
   [[nodiscard]] Process* FindProcess(pid_t pid);
   Thread& AddThread(pid_t tid);
   Process& AddProcess(pid_t pid, Job& job);
+  // A job below `parent`.
+  Job& AddJob(Job& parent);
+  // Takes out a job without processes and jobs.
+  void RemoveJob(Job& job);
+
+  [[nodiscard]] Thread* FindThreadByKoid(Koid koid);
+  [[nodiscard]] Process* FindProcessByKoid(Koid koid);
+  [[nodiscard]] Job* FindJobByKoid(Koid koid);
+
   // Puts a thread that has no process yet into one.
   void Join(Thread& thread, Process& process);
   // Removes a thread, and its process with the last one. References to both end here.
@@ -95,15 +118,21 @@ class TaskTree {
   // The pids of all processes now.
   [[nodiscard]] std::vector<pid_t> ProcessIds() const;
   [[nodiscard]] std::vector<pid_t> ThreadIds() const;
+  // The pids of the processes in a job and in the jobs below it.
+  [[nodiscard]] std::vector<pid_t> ProcessIdsIn(const Job& job) const;
   [[nodiscard]] Koid NewKoid() { return next_koid_++; }
 
  private:
   void Leave(Thread& thread);
+  void Drop(const Process& process);
 
   Koid next_koid_ = 1024;
   Job root_job_;
   std::unordered_map<pid_t, std::unique_ptr<Thread>> threads_;
   std::unordered_map<pid_t, std::unique_ptr<Process>> processes_;
+  std::unordered_map<Koid, std::unique_ptr<Job>> jobs_;
+  std::unordered_map<Koid, Thread*> threads_by_koid_;
+  std::unordered_map<Koid, Process*> processes_by_koid_;
 };
 
 }  // namespace zxctl

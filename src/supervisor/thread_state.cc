@@ -60,13 +60,32 @@ Step OnFault(const ThreadState& state, uint8_t signal) {
   return step;
 }
 
+// Its first stop, or for a thread that was parked the stop it was parked in.
+Step OnToldStart(const ThreadState& state) {
+  const bool comes_now = state.life == Lifecycle::kAnnounced;
+  const bool parked = state.life == Lifecycle::kAlive && state.stop == PtraceStop::kEvent;
+  const bool stands = state.life == Lifecycle::kUnannounced || parked;
+  if ((!comes_now && !stands) || state.exception == ExceptionPhase::kRaised) return Illegal(state);
+  Step step;
+  step.next = state;
+  step.next.life = Lifecycle::kAlive;
+  if (comes_now) step.next.stop = PtraceStop::kTrap;
+  step.next.exception = ExceptionPhase::kRaised;
+  if (state.hold == HoldPhase::kRequested) {
+    step.next.hold = HoldPhase::kHeld;
+    step.Add(Action::kReportHeld);
+  }
+  step.Add(Action::kRaise);
+  return step;
+}
+
 // SIGKILL takes a thread out of any stop, so this can come in any state of the living.
-Step OnExit(const ThreadState& state, bool fatal) {
+Step OnExit(const ThreadState& state, bool told) {
   Step step;
   step.next = {.life = Lifecycle::kExiting, .stop = PtraceStop::kExit};
   if (state.exception == ExceptionPhase::kRaised) step.Add(Action::kWithdraw);
   if (state.hold == HoldPhase::kRequested) step.Add(Action::kReportHeld);
-  if (fatal) {
+  if (told) {
     step.next.exception = ExceptionPhase::kRaised;
     step.Add(Action::kRaise);
   } else {
@@ -143,7 +162,7 @@ bool IsLegal(const ThreadState& s) {
     case Lifecycle::kAlive:
       if (s.stop == PtraceStop::kExit) return false;
       if (Runs(s.stop)) return !raised && !held;
-      return (s.stop == PtraceStop::kSignal || !raised) && s.hold != HoldPhase::kRequested && (held || raised);
+      return s.hold != HoldPhase::kRequested && (held || raised);
     case Lifecycle::kExiting:
       return s.hold == HoldPhase::kNone && (raised ? s.stop == PtraceStop::kExit : s.stop == PtraceStop::kRunning);
     case Lifecycle::kDead:
@@ -175,8 +194,10 @@ Step Advance(const ThreadState& state, Event event) {
       return StopQuietly(state, PtraceStop::kEvent, 0);
     case EventKind::kExitStop:
       return OnExit(state, false);
-    case EventKind::kFatalExitStop:
+    case EventKind::kToldExitStop:
       return OnExit(state, true);
+    case EventKind::kToldStart:
+      return OnToldStart(state);
     case EventKind::kGone:
       return OnGone(state);
     case EventKind::kHold:
@@ -228,9 +249,10 @@ std::string_view Name(PtraceStop value) {
 }
 
 std::string_view Name(EventKind value) {
-  constexpr std::string_view kNames[] = {"announced",  "signal-stop",  "fault-stop",    "group-stop",      "trap-stop",
-                                         "event-stop", "syscall-stop", "exit-stop",     "fatal-exit-stop", "gone",
-                                         "hold",       "release",      "answer-resume", "answer-deliver"};
+  constexpr std::string_view kNames[] = {"announced",      "signal-stop",   "fault-stop",    "group-stop",
+                                         "trap-stop",      "event-stop",    "syscall-stop",  "exit-stop",
+                                         "told-exit-stop", "told-start",    "gone",          "hold",
+                                         "release",        "answer-resume", "answer-deliver"};
   const auto index = static_cast<size_t>(value);
   return index < std::size(kNames) ? kNames[index] : "?";
 }

@@ -58,7 +58,8 @@ enum class EventKind : uint8_t {
   kEventStop,   // fork, clone, vfork, exec
   kSyscallStop,
   kExitStop,       // dying, nobody is asked
-  kFatalExitStop,  // dying of a signal that was never offered; handlers are told
+  kToldExitStop,   // dying, and handlers are told first: of a signal that was never offered, or that the thread exits
+  kToldStart,      // before its first instruction: handlers are told first
   kGone,           // reaped, or a ptrace call said ESRCH
   kHold,           // somebody wants it stopped
   kRelease,        // nobody wants it stopped any more
@@ -66,10 +67,10 @@ enum class EventKind : uint8_t {
   kAnswerDeliver,  // no handler wants it: the signal takes its course
 };
 inline constexpr EventKind kAllEvents[] = {
-    EventKind::kAnnounced,     EventKind::kSignalStop,   EventKind::kFaultStop,   EventKind::kGroupStop,
-    EventKind::kTrapStop,      EventKind::kEventStop,    EventKind::kSyscallStop, EventKind::kExitStop,
-    EventKind::kFatalExitStop, EventKind::kGone,         EventKind::kHold,        EventKind::kRelease,
-    EventKind::kAnswerResume,  EventKind::kAnswerDeliver};
+    EventKind::kAnnounced,    EventKind::kSignalStop,   EventKind::kFaultStop,    EventKind::kGroupStop,
+    EventKind::kTrapStop,     EventKind::kEventStop,    EventKind::kSyscallStop,  EventKind::kExitStop,
+    EventKind::kToldExitStop, EventKind::kToldStart,    EventKind::kGone,         EventKind::kHold,
+    EventKind::kRelease,      EventKind::kAnswerResume, EventKind::kAnswerDeliver};
 
 struct Event {
   EventKind kind;

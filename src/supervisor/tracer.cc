@@ -28,16 +28,6 @@ uint64_t Tracer::Options(bool exit_stops) const {
   return options;
 }
 
-Result<void> Tracer::SeizeRoot(pid_t pid) {
-  const OpResult seized = ops_.Seize(pid, Options(true));
-  if (!seized.ok()) return Fail(Status::FromErrno(fmt::format("cannot trace process {}", pid), seized.error(), pid));
-  Thread& thread = tree_.AddThread(pid);
-  thread.state.life = Lifecycle::kAlive;
-  thread.exit_option = true;
-  tree_.Join(thread, tree_.AddProcess(pid, tree_.root_job()));
-  return {};
-}
-
 void Tracer::OnWait(const WaitResult& result) {
   const WaitStatus status = DecodeWait(result.status);
   if (status.kind == WaitKind::kExited || status.kind == WaitKind::kKilled) {
@@ -112,8 +102,27 @@ void Tracer::AdoptOrphan(pid_t tid) {
   // Without a /proc entry it is dead, and the wait will say so; until then it counts as a process of its own.
   const pid_t known = pid != 0 ? pid : tid;
   Process* process = tree_.FindProcess(known);
-  JoinProcess(*thread, process != nullptr ? *process : tree_.AddProcess(known, tree_.root_job()));
-  if (thread->state.life == Lifecycle::kUnannounced) Apply(tid, Of(EventKind::kAnnounced));
+  JoinProcess(*thread, process != nullptr ? *process : NewProcess(known, tree_.root_job()));
+  if (thread->state.life == Lifecycle::kUnannounced) FirstStop(*thread);
+}
+
+Process& Tracer::NewProcess(pid_t pid, Job& job) {
+  Process& process = tree_.AddProcess(pid, job);
+  process.start_ns = clock_.NowNs();
+  // Whoever kills a job has seen all processes that were there; this one came too late.
+  if (job.killed) ops_.Kill(pid);
+  observer_.OnProcessBorn(process);
+  return process;
+}
+
+// Lets a thread begin, which stands at its first stop, once those who want to know have been told.
+void Tracer::FirstStop(Thread& thread) {
+  const bool first = thread.tid == thread.process->pid;
+  if (sink_.WantsStart(thread, first)) {
+    current_fault_ = {.thread = &thread, .kind = FaultKind::kStart, .first_thread = first};
+    return Apply(thread.tid, Of(EventKind::kToldStart));
+  }
+  Apply(thread.tid, Of(thread.state.life == Lifecycle::kUnannounced ? EventKind::kAnnounced : EventKind::kTrapStop));
 }
 
 void Tracer::OnChildEvent(Thread& thread) {
@@ -135,7 +144,7 @@ Process& Tracer::ProcessOfNewcomer(Process& creator, pid_t tid) {
     return creator;
   }
   ++stats_.forks;
-  Process& process = tree_.AddProcess(tid, *creator.job);
+  Process& process = NewProcess(tid, *creator.job);
   process.unfollowed = !options_.follow_processes;
   process.filtered = creator.filtered;
   process.looked_for_filter = creator.filtered;
@@ -156,7 +165,7 @@ void Tracer::Announce(Thread& creator, pid_t tid) {
   if (thread->state.life != Lifecycle::kUnannounced) return;
   if (DetachIfUnfollowed(*thread)) return;
   SetExitOption(*thread);
-  Apply(tid, Of(EventKind::kAnnounced));
+  FirstStop(*thread);
 }
 
 void Tracer::JoinProcess(Thread& thread, Process& process) {
@@ -165,15 +174,15 @@ void Tracer::JoinProcess(Thread& thread, Process& process) {
     process.looked_for_filter = true;
     process.filtered = ops_.ReadSeccompMode(process.pid) != 0;
   }
-  if (process.hold == nullptr) return;
-  ++process.hold->waiting;
-  Apply(thread.tid, Of(EventKind::kHold));
+  if (process.hold != nullptr) ++process.hold->waiting;
+  UpdateHold(thread.tid);
 }
 
 // Only leaders stop at their exit, where a death without a signal stop can still be looked at; threads are spared that,
 // unless a filter makes such deaths likely.
 void Tracer::SetExitOption(Thread& thread) {
-  const bool wanted = thread.tid == thread.process->pid || thread.process->filtered;
+  const Process& process = *thread.process;
+  const bool wanted = thread.tid == process.pid || process.filtered || process.debugged;
   if (thread.exit_option == wanted) return;
   thread.exit_option = wanted;
   (void)ops_.SetOptions(thread.tid, Options(wanted));
@@ -199,9 +208,9 @@ void Tracer::OnTrapStop(Thread& thread) {
   if (thread.state.life == Lifecycle::kAnnounced) {
     if (DetachIfUnfollowed(thread)) return;
     SetExitOption(thread);
-  } else {
-    RepairAfterInterrupt(thread);
+    return FirstStop(thread);
   }
+  RepairAfterInterrupt(thread);
   Apply(thread.tid, Of(EventKind::kTrapStop));
 }
 
@@ -209,12 +218,7 @@ void Tracer::OnExecEvent(pid_t pid) {
   ++stats_.execs;
   uint64_t message = 0;
   (void)ops_.GetEventMessage(pid, message);
-  const auto former = static_cast<pid_t>(message);
-  if (former != pid && tree_.FindThread(former) != nullptr) {
-    // The leader's end is never reported: its tid is taken over.
-    Apply(pid, Of(EventKind::kGone));
-    tree_.Rename(former, pid);
-  }
+  TakeOverLeader(static_cast<pid_t>(message), pid);
   Thread* thread = tree_.FindThread(pid);
   if (thread == nullptr) {
     // Nothing was known of it: it was killed, and another took the tid, between two looks.
@@ -228,8 +232,32 @@ void Tracer::OnExecEvent(pid_t pid) {
   thread->first_fault.reset();
   thread->process->dying_tid = 0;
   SetExitOption(*thread);
-  observer_.OnExec(pid, ops_.LostPrivileges(pid));
+  observer_.OnExec(*thread->process, ops_.LostPrivileges(pid));
+  Park(*thread);
   Apply(pid, Of(EventKind::kEventStop));
+}
+
+void Tracer::TakeOverLeader(pid_t former, pid_t pid) {
+  Thread* caller = tree_.FindThread(former);
+  if (former == pid || caller == nullptr) return;
+  const Thread* leader = tree_.FindThread(pid);
+  if (caller->process == nullptr && leader != nullptr && leader->process != nullptr) {
+    JoinProcess(*caller, *leader->process);
+    caller->state.life = Lifecycle::kAlive;
+  }
+  // The leader's end is never reported: its tid is taken over.
+  Apply(pid, Of(EventKind::kGone));
+  observer_.OnThreadChanged(tree_.Rename(former, pid));
+}
+
+void Tracer::Park(Thread& thread) {
+  Process& process = *thread.process;
+  if (!process.park_at_exec) return;
+  process.park_at_exec = false;
+  process.parked = true;
+  process.start_ns = 0;
+  // It stands already; there is nothing to interrupt.
+  thread.state.hold = HoldPhase::kRequested;
 }
 
 void Tracer::OnGone(pid_t tid, int status) {
@@ -242,6 +270,7 @@ void Tracer::OnGone(pid_t tid, int status) {
       DefaultActionOf(decoded.signo) == DefaultAction::kCore && process->dying_tid == 0) {
     sink_.OnSilentDeath(tid, status);
   }
+  thread->wait_status = status;
   Apply(tid, Of(EventKind::kGone));
 }
 
@@ -257,8 +286,17 @@ void Tracer::Apply(pid_t tid, Event event) {
     if (event.kind != EventKind::kHold && event.kind != EventKind::kRelease) Resume(*thread, event.signal);
     return;
   }
+  const bool begins_to_exit = step.next.life == Lifecycle::kExiting && thread->state.life != Lifecycle::kExiting;
   thread->state = step.next;
   Perform(tid, step);
+  thread = tree_.FindThread(tid);
+  if (thread == nullptr) return;
+  if (begins_to_exit || IsSuspended(*thread) != thread->told_suspended) TellChange(*thread);
+}
+
+void Tracer::TellChange(Thread& thread) {
+  thread.told_suspended = IsSuspended(thread);
+  observer_.OnThreadChanged(thread);
 }
 
 void Tracer::Perform(pid_t tid, const Step& step) {
@@ -284,19 +322,28 @@ void Tracer::Perform(pid_t tid, const Step& step) {
         break;
       case Action::kReportHeld:
         CountHeld(thread->process);
-        if (detaching_ && thread->state.hold == HoldPhase::kHeld) DetachHeld(*thread);
+        if (thread->kill_wanted) MakeExitCall(tid);
+        if (thread = tree_.FindThread(tid); thread == nullptr) return;
+        if (IsLeaving(*thread) && thread->state.hold == HoldPhase::kHeld) DetachHeld(*thread);
         break;
       case Action::kForget:
-        DropWatch(*thread);
-        CloseStatFile(*thread);
-        observer_.OnThreadGone(thread->process != nullptr ? thread->process->pid : tid, tid);
-        tree_.RemoveThread(tid);
+        Forget(*thread);
         break;
     }
   }
 }
 
+void Tracer::Forget(Thread& thread) {
+  DropWatch(thread);
+  CloseStatFile(thread);
+  observer_.OnThreadGone(thread);
+  Process* process = thread.process;
+  if (process != nullptr && process->threads.size() == 1) observer_.OnProcessGone(*process, thread.wait_status);
+  tree_.RemoveThread(thread.tid);
+}
+
 void Tracer::Resume(Thread& thread, int signo) {
+  if (thread.process != nullptr && thread.state.life == Lifecycle::kAlive) SetExitOption(thread);
   const bool until_syscall = thread.watch != nullptr || thread.job_stop_broke_call;
   (void)ops_.Resume(thread.tid, until_syscall ? ResumeMode::kUntilSyscall : ResumeMode::kContinue, signo);
 }
@@ -312,71 +359,6 @@ bool Tracer::AnswerException(pid_t tid, Answer answer) {
   if (answer == Answer::kDeliver && thread->would_die) thread->process->dying_tid = tid;
   Apply(tid, Of(answer == Answer::kResume ? EventKind::kAnswerResume : EventKind::kAnswerDeliver));
   return true;
-}
-
-// ---- holds ------------------------------------------------------------------------------------------------------------
-
-bool Tracer::HoldProcess(pid_t pid, int64_t deadline_ns, std::function<void(size_t missing)> done) {
-  Process* process = tree_.FindProcess(pid);
-  if (process == nullptr || process->hold != nullptr) return false;
-  process->hold = std::make_unique<ProcessHold>();
-  process->hold->done = std::move(done);
-  std::vector<pid_t> tids;
-  for (const Thread* thread : process->threads) {
-    if (thread->state.life != Lifecycle::kExiting && thread->state.hold == HoldPhase::kNone)
-      tids.push_back(thread->tid);
-  }
-  process->hold->waiting = tids.size() + 1;  // one for this function
-  process->hold->timer = timers_.Add(deadline_ns, [this, pid] {
-    Process* late = tree_.FindProcess(pid);
-    if (late == nullptr || late->hold == nullptr || !late->hold->done) return;
-    std::exchange(late->hold->done, nullptr)(late->hold->waiting);
-  });
-  for (const pid_t tid : tids) Apply(tid, Of(EventKind::kHold));
-  CountHeld(tree_.FindProcess(pid));
-  return true;
-}
-
-void Tracer::CountHeld(Process* process) {
-  if (process == nullptr || process->hold == nullptr || process->hold->waiting == 0) return;
-  if (--process->hold->waiting > 0 || !process->hold->done) return;
-  // Later, from the loop: the thread that was last to stop is still being dealt with.
-  timers_.Cancel(process->hold->timer);
-  process->hold->timer = timers_.Add(0, [done = std::exchange(process->hold->done, nullptr)] { done(0); });
-}
-
-void Tracer::ReleaseProcess(pid_t pid) {
-  Process* process = tree_.FindProcess(pid);
-  if (process == nullptr || process->hold == nullptr) return;
-  timers_.Cancel(process->hold->timer);
-  process->hold.reset();
-  std::vector<pid_t> tids;
-  for (const Thread* thread : process->threads) {
-    if (thread->state.hold != HoldPhase::kNone) tids.push_back(thread->tid);
-  }
-  for (const pid_t tid : tids) Apply(tid, Of(EventKind::kRelease));
-}
-
-void Tracer::DetachAll() {
-  detaching_ = true;
-  for (const pid_t tid : tree_.ThreadIds()) {
-    AdoptOrphan(tid);
-    Thread* thread = tree_.FindThread(tid);
-    if (thread == nullptr || thread->state.life == Lifecycle::kExiting) continue;
-    if (thread->state.hold == HoldPhase::kHeld) {
-      DetachHeld(*thread);
-    } else if (thread->state.hold == HoldPhase::kNone) {
-      Apply(tid, Of(EventKind::kHold));
-    }
-  }
-}
-
-void Tracer::DetachHeld(Thread& thread) {
-  if (thread.state.exception == ExceptionPhase::kRaised) sink_.Withdraw(thread.tid);
-  DropWatch(thread);
-  CloseStatFile(thread);
-  (void)ops_.Detach(thread.tid, thread.state.pending_signal);
-  tree_.RemoveThread(thread.tid);
 }
 
 }  // namespace zxctl

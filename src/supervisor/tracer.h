@@ -40,8 +40,16 @@ struct TracerStats {
 class TracerObserver {
  public:
   virtual ~TracerObserver() = default;
-  virtual void OnExec(pid_t /*pid*/, bool /*lost_privileges*/) {}
-  virtual void OnThreadGone(pid_t /*pid*/, pid_t /*tid*/) {}
+  virtual void OnExec(Process& /*process*/, bool /*lost_privileges*/) {}
+  virtual void OnProcessBorn(Process& /*process*/) {}
+  // A suspend has taken effect, or is over; or the thread has begun to exit.
+  virtual void OnThreadChanged(Thread& /*thread*/) {}
+  // Still in the tree, for the last time.
+  virtual void OnThreadGone(Thread& /*thread*/) {}
+  // Its last thread is gone. `wait_status` is what waitpid gives.
+  virtual void OnProcessGone(Process& /*process*/, int /*wait_status*/) {}
+  // All its threads were let go.
+  virtual void OnProcessDetached(Process& /*process*/) {}
 };
 
 class Tracer {
@@ -51,6 +59,17 @@ class Tracer {
 
   // Attaches to a single-threaded process that waits to become the program.
   [[nodiscard]] Result<void> SeizeRoot(pid_t pid);
+
+  // Attaches to a process that waits to become a program. It is stopped before the program's first instruction, if `park`,
+  // until StartProcess().
+  [[nodiscard]] Result<Process*> SeizeNewborn(pid_t pid, Job& job, bool park);
+  // Attaches to all threads of a running process, which notices nothing. NOT_FOUND, ACCESS_DENIED, ALREADY_BOUND,
+  // BAD_STATE (a kernel thread, a zombie).
+  [[nodiscard]] Result<Process*> AttachProcess(pid_t pid, Job& job);
+  // Lets a process go unsupervised, each thread as soon as it stops, with its pending signal; OnProcessDetached() follows.
+  void DetachProcess(Process& process);
+  // Lets a parked process run, once the handlers that want to know have been told.
+  void StartProcess(Process& process);
 
   // What wait told. Unknown tids are new tracees.
   void OnWait(const WaitResult& result);
@@ -65,6 +84,20 @@ class Tracer {
   bool HoldProcess(pid_t pid, int64_t deadline_ns, std::function<void(size_t missing)> done);
   // Ends a hold; a process that is gone or not held is fine.
   void ReleaseProcess(pid_t pid);
+  // ---- suspends: a thread runs while nothing holds it ----
+  void ChangeSuspends(Thread& thread, int change);
+  void ChangeSuspends(Process& process, int change);
+  void SetSuspendFlag(Thread& thread, bool set);
+  [[nodiscard]] static bool IsSuspended(const Thread& thread);
+  // From now on the exits of this process's threads stop them; `done` is called once that is so for all.
+  void WatchExits(Process& process, std::function<void()> done);
+
+  // SIGKILL. A job's processes are killed, now and whenever they come.
+  void KillProcess(Process& process) { ops_.Kill(process.pid); }
+  void KillJob(Job& job);
+  // One thread: it makes the exit call itself. NOT_SUPPORTED for 32-bit code. The only thread takes its process along.
+  [[nodiscard]] Result<void> KillThread(Thread& thread);
+
   // Lets everybody go unsupervised: each thread is stopped and detached where it stands, with its pending signal.
   void DetachAll();
 
@@ -74,6 +107,9 @@ class Tracer {
   [[nodiscard]] bool idle() const { return tree_.thread_count() == 0; }
 
  private:
+  // A hold that has not taken effect by then goes on without the threads that are missing.
+  static constexpr int64_t kMaxHoldNs = 1 * kNsPerSec;
+
   void OnStop(Thread& thread, const WaitStatus& status);
   void OnSignalStop(Thread& thread, int signo);
   void OnTrapStop(Thread& thread);
@@ -81,13 +117,14 @@ class Tracer {
   void OnSyscallStop(Thread& thread);
   void OnChildEvent(Thread& thread);
   void OnExecEvent(pid_t pid);
+  void TakeOverLeader(pid_t former, pid_t pid);
+  void Park(Thread& thread);
   void OnExitStop(Thread& thread);
   void OnGone(pid_t tid, int status);
   void OnNewcomer(pid_t tid, const WaitStatus& status);
   void Announce(Thread& creator, pid_t tid);
   Process& ProcessOfNewcomer(Process& creator, pid_t tid);
   void AdoptOrphan(pid_t tid);
-  void OnFirstStop(Thread& thread);
   void JoinProcess(Thread& thread, Process& process);
 
   // Feeds the state machine and carries out the actions. The thread may be gone afterwards.
@@ -95,8 +132,27 @@ class Tracer {
   void Perform(pid_t tid, const Step& step);
   void Raise(Thread& thread);
   void Resume(Thread& thread, int signo);
-  void DetachHeld(Thread& thread);
   void CountHeld(Process* process);
+  void FirstStop(Thread& thread);
+  void Forget(Thread& thread);
+  void TellChange(Thread& thread);
+
+  // ---- holds (holds.cc) ----
+  [[nodiscard]] static bool IsWanted(const Thread& thread);
+  void MakeExitCall(pid_t tid);
+  uint64_t FindSystemCallInstruction(const Thread& thread, const arch::Registers& registers);
+  void UpdateHold(pid_t tid);
+  void UpdateHolds(const Process& process);
+
+  // ---- taking up and leaving (attach.cc) ----
+  Process& NewProcess(pid_t pid, Job& job);
+  Process& TakeUp(pid_t pid, Job& job);
+  void AddSeized(Process& process, pid_t tid);
+  // True when there was one that is not in the tree yet.
+  bool SeizeThreads(Process& process);
+  void DetachHeld(Thread& thread);
+  void LeaveWhenHeld(Thread& thread);
+  [[nodiscard]] bool IsLeaving(const Thread& thread) const;
 
   // ---- interrupted calls (interrupted_call.cc) ----
   void RepairAfterSignal(Thread& thread, int signo);
@@ -114,6 +170,9 @@ class Tracer {
   // ---- faults (fault.cc) ----
   bool LookAtSignals(Thread& thread, SignalSets& out);
   void OnPossibleException(Thread& thread, int signo);
+  // True when the death, or the exit, has to be answered before it goes on.
+  bool OfferForcedDeath(Thread& thread, int signo);
+  bool OfferExit(Thread& thread);
   bool FaultsAllTheTime(Thread& thread);
   void OfferToDebugger(Thread& thread, int signo);
   bool ReadSignal(Thread& thread, SignalRecord& out);

@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 
-RANKS = ["base", "arch", "object", "supervisor", "exceptions", "ring", "vcpu", "report", "syscalls", "handlers",
+RANKS = ["base", "arch", "object", "supervisor", "exceptions", "ring", "service", "client", "vcpu", "report", "syscalls", "handlers",
          "inject", "tools"]
 MAX_FUNCTION_LINES = 70
 MAX_FILE_LINES = {"src": 500, "tools": 500, "include": 500, "tests": 700, "examples": 500}

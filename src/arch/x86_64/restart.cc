@@ -146,6 +146,13 @@ std::optional<RestartableCall> FindRestartableCall(const Registers& registers, b
   return call;
 }
 
+void SetSystemCall(Registers& registers, uint64_t address, int64_t number, uint64_t argument) {
+  registers.rip = address;
+  registers.rax = static_cast<uint64_t>(number);
+  registers.rdi = argument;
+  registers.orig_rax = ~0ULL;
+}
+
 void SetRestart(Registers& registers) { registers.rax = static_cast<uint64_t>(kRestartNoHand); }
 
 void SetResult(Registers& registers, int64_t result) {

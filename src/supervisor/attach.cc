@@ -1,0 +1,144 @@
+// The tracer taking up processes, and letting them go.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "supervisor/tracer.h"
+
+namespace zxctl {
+namespace {
+
+Status Refusal(pid_t pid, const OpResult& seized) {
+  return Status::FromErrno(fmt::format("cannot trace process {}", pid), seized.error(), pid);
+}
+
+Result<void> CheckAttachable(pid_t pid, const std::optional<TaskFacts>& facts) {
+  if (!facts || facts->process != pid) {
+    return Fail(Status{.zx = ZX_ERR_NOT_FOUND, .sys_errno = ESRCH, .what = fmt::format("there is no process {}", pid)});
+  }
+  if (facts->kernel_thread || facts->IsZombie()) {
+    return Fail(
+        Status{.zx = ZX_ERR_BAD_STATE,
+               .what = fmt::format("process {} is a {}", pid, facts->kernel_thread ? "kernel thread" : "zombie")});
+  }
+  if (facts->tracer == 0) return {};
+  const auto name = ReadTaskName(facts->tracer);
+  return Fail(Status{.zx = ZX_ERR_ALREADY_BOUND,
+                     .what = fmt::format("process {} is traced by {}", pid,
+                                         name ? name->ToString() : fmt::format("process {}", facts->tracer))});
+}
+
+}  // namespace
+
+// ---- taking up -------------------------------------------------------------------------------------------------------
+
+Result<void> Tracer::SeizeRoot(pid_t pid) {
+  const auto seized = SeizeNewborn(pid, tree_.root_job(), false);
+  if (!seized) return Fail(seized.error());
+  return {};
+}
+
+Result<Process*> Tracer::SeizeNewborn(pid_t pid, Job& job, bool park) {
+  const OpResult seized = ops_.Seize(pid, Options(true));
+  if (!seized.ok()) return Fail(Refusal(pid, seized));
+  Process& process = TakeUp(pid, job);
+  process.park_at_exec = park;
+  return &process;
+}
+
+Process& Tracer::TakeUp(pid_t pid, Job& job) {
+  Process& process = NewProcess(pid, job);
+  AddSeized(process, pid);
+  return process;
+}
+
+void Tracer::AddSeized(Process& process, pid_t tid) {
+  Thread& thread = tree_.AddThread(tid);
+  stats_.max_tracees = std::max<uint64_t>(stats_.max_tracees, tree_.thread_count());
+  thread.state.life = Lifecycle::kAlive;
+  thread.exit_option = tid == process.pid;
+  tree_.Join(thread, process);
+}
+
+Result<Process*> Tracer::AttachProcess(pid_t pid, Job& job) {
+  if (tree_.FindProcess(pid) != nullptr) {
+    return Fail(
+        Status{.zx = ZX_ERR_ALREADY_BOUND, .what = fmt::format("process {} is under supervision already", pid)});
+  }
+  if (const auto attachable = CheckAttachable(pid, ops_.ReadFacts(pid)); !attachable) return Fail(attachable.error());
+  const OpResult seized = ops_.Seize(pid, Options(true));
+  if (!seized.ok()) return Fail(Refusal(pid, seized));
+  Process& process = TakeUp(pid, job);
+  // What a seized thread clones is seized with it, so that each round finds fewer.
+  while (SeizeThreads(process)) {
+  }
+  return &process;
+}
+
+bool Tracer::SeizeThreads(Process& process) {
+  bool found_new = false;
+  for (const pid_t tid : ops_.ListThreads(process.pid)) {
+    if (tree_.FindThread(tid) != nullptr) continue;
+    // One that is gone, or that came with its creator, is refused.
+    if (!ops_.Seize(tid, Options(false)).ok()) continue;
+    AddSeized(process, tid);
+    found_new = true;
+  }
+  return found_new;
+}
+
+void Tracer::StartProcess(Process& process) {
+  if (!process.parked || process.threads.empty()) return;
+  process.parked = false;
+  process.start_ns = clock_.NowNs();
+  Thread& thread = *process.threads.front();
+  if (sink_.WantsStart(thread, true)) {
+    current_fault_ = {.thread = &thread, .kind = FaultKind::kStart, .first_thread = true};
+    Apply(thread.tid, {.kind = EventKind::kToldStart});
+  }
+  UpdateHold(thread.tid);
+}
+
+// ---- letting go ------------------------------------------------------------------------------------------------------
+
+void Tracer::DetachAll() {
+  detaching_ = true;
+  for (const pid_t tid : tree_.ThreadIds()) {
+    AdoptOrphan(tid);
+    Thread* thread = tree_.FindThread(tid);
+    if (thread == nullptr || thread->state.life == Lifecycle::kExiting) continue;
+    LeaveWhenHeld(*thread);
+  }
+}
+
+void Tracer::DetachProcess(Process& process) {
+  process.detaching = true;
+  std::vector<pid_t> tids;
+  for (const Thread* thread : process.threads) tids.push_back(thread->tid);
+  for (const pid_t tid : tids) {
+    Thread* thread = tree_.FindThread(tid);
+    if (thread != nullptr && thread->state.life != Lifecycle::kExiting) LeaveWhenHeld(*thread);
+  }
+}
+
+bool Tracer::IsLeaving(const Thread& thread) const {
+  return detaching_ || (thread.process != nullptr && thread.process->detaching);
+}
+
+void Tracer::LeaveWhenHeld(Thread& thread) {
+  if (thread.state.hold == HoldPhase::kHeld) return DetachHeld(thread);
+  if (thread.state.hold == HoldPhase::kNone) Apply(thread.tid, {.kind = EventKind::kHold});
+}
+
+void Tracer::DetachHeld(Thread& thread) {
+  if (thread.state.exception == ExceptionPhase::kRaised) sink_.Withdraw(thread.tid);
+  DropWatch(thread);
+  CloseStatFile(thread);
+  (void)ops_.Detach(thread.tid, thread.state.pending_signal);
+  observer_.OnThreadGone(thread);
+  if (thread.process != nullptr && thread.process->threads.size() == 1) observer_.OnProcessDetached(*thread.process);
+  tree_.RemoveThread(thread.tid);
+}
+
+}  // namespace zxctl
