@@ -51,7 +51,8 @@ class WaitObserver final : public Observer {
  public:
   WaitObserver(WaitEvent& event, const WaitTarget& target) : Observer(target.handle, target.waitfor), event_(event) {}
 
-  Next OnMatch(zx_signals_t signals, WakeList& wakes) override {
+  Next OnSignals(zx_signals_t signals, WakeList& wakes) override {
+    if (!Matches(signals)) return Next::kStay;
     if (!seen_) seen_ = signals;
     event_.Set(ZX_OK, wakes);
     return Next::kStay;
@@ -65,7 +66,7 @@ class WaitObserver final : public Observer {
     event_.Break(wakes);
     return Next::kStay;
   }
-  void OnRemoved() override {}
+  bool OnRemoved() override { return false; }
   [[nodiscard]] bool IsFor(const void* /*port*/, uint64_t /*key*/) const override { return false; }
 
   // Once it is out of the list.
