@@ -69,6 +69,8 @@ class Connection final : public TracerLink {
   [[nodiscard]] RefPtr<Task> FindTask(zx_koid_t koid);
   // For the destructor of a task.
   void Forget(Task& task);
+  // The process is dead, and its threads with it.
+  void EndThreadsOf(zx_koid_t process);
   // The thread's exception is answered: nothing has to keep its object.
   void DropException(zx_koid_t thread);
 

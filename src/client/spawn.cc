@@ -147,6 +147,10 @@ Result<Made> Spawn(const RefPtr<Job>& job, const SpawnRequest& request) {
   (void)!write(go.writer.get(), "g", 1);
   int failure = 0;
   if (read(error.reader.get(), &failure, sizeof(failure)) == sizeof(failure)) return Fail(ExecFailure(name, failure));
+  if (!request.start) {
+    const Answer parked = (*connection)->Request(ring::CommandType::kAwaitParked, {.task = made->process->koid()});
+    if (parked.status != ZX_OK) return Fail(Refused(parked));
+  }
   made->process->SetName(name.substr(name.rfind('/') + 1));
   made->thread->SetName(name.substr(name.rfind('/') + 1));
   return made;

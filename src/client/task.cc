@@ -84,7 +84,10 @@ void Process::Update(const ring::TaskRecord& record) {
     wait_status_ = record.wait_status;
   }
   SetLife(record.life);
-  if (record.life == ring::TaskLife::kDead) UpdateSignals(0, ZX_PROCESS_TERMINATED);
+  if (record.life != ring::TaskLife::kDead) return;
+  // Of a process that was let go nobody tells what becomes of its threads.
+  connection().EndThreadsOf(koid());
+  UpdateSignals(0, ZX_PROCESS_TERMINATED);
 }
 
 RefPtr<Dispatcher> Process::FindChild(zx_koid_t koid) {
@@ -259,6 +262,11 @@ zx_status_t Thread::ClearFlag() {
 void Thread::TakeException(const ring::ExceptionNotice& notice) {
   const std::lock_guard lock(exception_lock_);
   exception_ = notice;
+}
+
+void Thread::ForgetExceptionOf(zx_koid_t port) {
+  const std::lock_guard lock(exception_lock_);
+  if (exception_ && exception_->port == port) exception_.reset();
 }
 
 bool Thread::AnswerHere(zx_koid_t port, bool try_next, zx_status_t* out) {

@@ -112,6 +112,8 @@ class Thread final : public Task {
 
   // An exception of it was offered to a port of this program.
   void TakeException(const ring::ExceptionNotice& notice);
+  // The port is closed: only the tracer knows who is asked now.
+  void ForgetExceptionOf(zx_koid_t port);
   // `port` 0: whoever was asked. BAD_STATE when the thread waits for no answer, ACCESS_DENIED for another port.
   zx_status_t ResumeFromException(zx_koid_t port, bool try_next);
   zx_status_t GetException(ring::ExceptionRecord* out);

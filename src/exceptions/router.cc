@@ -198,14 +198,18 @@ void ExceptionRouter::RemoveHandler(ExceptionHandler& handler) {
   for (const auto& [tid, active] : active_) {
     if (active.handler == &handler) waiting.push_back(tid);
   }
-  for (const pid_t tid : waiting) AnswerOf(handler, tid, HandlerAnswer::kTryNext);
+  for (const pid_t tid : waiting) PassOn(tid);
 }
 
 Result<void> ExceptionRouter::Unbind(Koid task, ChainLevel level, bool quietly) {
+  const Binding* bound = bindings_.Find(task, level);
+  const ExceptionHandler* handler = bound == nullptr ? nullptr : bound->handler;
   if (auto unbound = bindings_.Unbind(task, level); !unbound || quietly) return unbound;
   std::vector<pid_t> waiting;
   for (const auto& [tid, active] : active_) {
-    if (active.packet.bound_to == task && active.packet.level == level) waiting.push_back(tid);
+    const bool waits_there =
+        active.handler == handler && active.packet.bound_to == task && active.packet.level == level;
+    if (waits_there) waiting.push_back(tid);
   }
   for (const pid_t tid : waiting) PassOn(tid);
   return {};

@@ -60,6 +60,7 @@ class Port final : public Dispatcher {
   zx_status_t GetFd(int* out_fd, int* out_errno);
 
   void OnLastHandleClosed() override;
+  [[nodiscard]] bool is_closed() { return IsClosed(); }
 
  private:
   friend class PortObserver;

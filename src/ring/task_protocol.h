@@ -20,6 +20,7 @@ enum class CommandType : uint32_t {
   kNewJob = 65,    // task: the job; other: its parent. No answer
   kEndJob,         // task: a job without processes that nobody refers to. No answer
   kSpawn,          // pid: a process that waits to execute a program; task: its job; options: 1 parks it
+  kAwaitParked,    // task: a process that is to be parked; the answer comes when it is
   kAttach,         // pid, task: the job
   kDetach,         // task: a process
   kStart,          // task: a parked process

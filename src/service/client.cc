@@ -216,7 +216,8 @@ void Client::OnProcessGone(const Process& process, int wait_status) {
     record.return_code = ReturnCode(wait_status);
     SendTask(record);
   }
-  if (const auto waiting = detaching_.extract(process.koid); !waiting.empty()) Answer(waiting.mapped(), ZX_OK);
+  // A detach is over with the process, and what was to be parked will not be.
+  AnswerWaiting(process.koid, process.detaching ? ZX_OK : ZX_ERR_BAD_STATE);
 }
 
 void Client::OnProcessDetached(const Process& process) {
@@ -227,7 +228,7 @@ void Client::OnProcessDetached(const Process& process) {
     record.life = ring::TaskLife::kDetached;
     SendTask(record);
   }
-  if (const auto waiting = detaching_.extract(process.koid); !waiting.empty()) Answer(waiting.mapped(), ZX_OK);
+  AnswerWaiting(process.koid, ZX_OK);
 }
 
 // ---- exceptions ------------------------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ class Client {
 
   // ---- news from the tracer ----
   void OnProcessBorn(const Process& process);
+  void OnParked(const Process& process) { AnswerWaiting(process.koid, ZX_OK); }
   void OnThreadChanged(const Thread& thread);
   void OnThreadGone(const Thread& thread);
   void OnProcessGone(const Process& process, int wait_status);
@@ -88,6 +89,7 @@ class Client {
   void Dispatch(const ring::Message& message);
   void DoSpawnOrAttach(const ring::Command& command, bool attach);
   void DoDetach(const ring::Command& command);
+  void DoAwaitParked(const ring::Command& command);
   void DoStart(const ring::Command& command);
   void DoEndNewborn(const ring::Command& command);
   void DoBind(const ring::Command& command);
@@ -121,6 +123,7 @@ class Client {
 
   void Answer(const ring::Command& command, int32_t zx, std::string_view what = {}, int sys_errno = 0);
   void Answer(const ring::Command& command, const Status& status);
+  void AnswerWaiting(Koid process, int32_t zx);
   void AnswerBytes(const ring::Command& command, std::span<const std::byte> bytes, uint64_t count = 0);
   template <typename T>
   void AnswerWith(const ring::Command& command, const T& value) {
@@ -162,7 +165,7 @@ class Client {
   std::vector<Koid> dirty_;
   std::unordered_set<Koid> dirty_jobs_;
   std::unordered_map<Koid, Tokens> tokens_;
-  std::unordered_map<Koid, ring::Command> detaching_;  // who waits for the end of a detach
+  std::unordered_map<Koid, ring::Command> waiting_;  // who waits until a process is parked, or let go
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
   std::unordered_map<pid_t, uint32_t> slot_of_;  // by tid

@@ -39,6 +39,8 @@ void Client::Dispatch(const ring::Message& message) {
       return DoEndJob(command);
     case ring::CommandType::kSpawn:
       return DoSpawnOrAttach(command, false);
+    case ring::CommandType::kAwaitParked:
+      return DoAwaitParked(command);
     case ring::CommandType::kAttach:
       return DoSpawnOrAttach(command, true);
     case ring::CommandType::kDetach:
@@ -157,18 +159,26 @@ void Client::DoDetach(const ring::Command& command) {
   if (process->parked || process->park_at_exec) {
     return Answer(command, ZX_ERR_BAD_STATE, "the process has not been started");
   }
-  detaching_[command.task] = command;
+  waiting_[command.task] = command;
   tracer_.DetachProcess(*process);
+}
+
+void Client::DoAwaitParked(const ring::Command& command) {
+  const Process* process = tracer_.tree().FindProcessByKoid(command.task);
+  if (process == nullptr) return Answer(command, ZX_ERR_BAD_STATE, "the program died before its first instruction");
+  if (process->parked) return Answer(command, ZX_OK);
+  waiting_[command.task] = command;
+}
+
+void Client::AnswerWaiting(Koid process, int32_t zx) {
+  const auto waiting = waiting_.extract(process);
+  if (waiting.empty()) return;
+  Answer(waiting.mapped(), zx, zx == ZX_OK ? "" : "the program died before its first instruction");
 }
 
 void Client::DoStart(const ring::Command& command) {
   Process* process = tracer_.tree().FindProcessByKoid(command.task);
   if (process == nullptr) return Answer(command, Gone());
-  // Its exec may still be on its way to us.
-  if (process->park_at_exec) {
-    process->park_at_exec = false;
-    return Answer(command, ZX_OK);
-  }
   if (!process->parked) return Answer(command, ZX_ERR_BAD_STATE, "the process has been started already");
   MarkDirty(process->koid);
   for (const Thread* thread : process->threads) MarkDirty(thread->koid);
@@ -204,8 +214,11 @@ std::optional<Client::Place> Client::FindPlace(const ring::Command& command) {
   if (tree.FindProcessByKoid(command.task) != nullptr) {
     return Place{command.task, debugger ? ChainLevel::kDebugger : ChainLevel::kProcess};
   }
-  if (tree.FindThreadByKoid(command.task) != nullptr) return Place{command.task, ChainLevel::kThread};
-  return std::nullopt;
+  const Thread* thread = tree.FindThreadByKoid(command.task);
+  if (thread == nullptr || thread->process == nullptr) return std::nullopt;
+  // A leader that is dead stays with the kernel until its threads are.
+  if (RecordOf(*thread).life == ring::TaskLife::kDead) return std::nullopt;
+  return Place{command.task, ChainLevel::kThread};
 }
 
 PortHandler& Client::HandlerOf(uint64_t port) {
@@ -337,7 +350,7 @@ void Client::DoList(const ring::Command& command) {
   if (const auto job = jobs_.find(command.task); job != jobs_.end()) {
     for (const pid_t pid : tracer_.tree().ProcessIdsIn(*job->second)) {
       const Process* process = tracer_.tree().FindProcess(pid);
-      if (process->job == job->second) koids.push_back(process->koid);
+      if (process->job == job->second && !process->detached) koids.push_back(process->koid);
     }
   } else if (const Process* process = tracer_.tree().FindProcessByKoid(command.task); process != nullptr) {
     for (const Thread* thread : process->threads) {

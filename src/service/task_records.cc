@@ -7,10 +7,16 @@
 namespace zxctl::service {
 namespace {
 
+// A leader that has exited before its threads: the kernel tells of its end only with theirs.
+bool IsZombieLeader(const Thread& thread) {
+  return thread.state.exception == ExceptionPhase::kNone && thread.tid == thread.process->pid &&
+         thread.process->threads.size() > 1;
+}
+
 ring::TaskLife LifeOf(const Thread& thread) {
   switch (thread.state.life) {
     case Lifecycle::kExiting:
-      return ring::TaskLife::kDying;
+      return IsZombieLeader(thread) ? ring::TaskLife::kDead : ring::TaskLife::kDying;
     case Lifecycle::kDead:
       return ring::TaskLife::kDead;
     case Lifecycle::kUnannounced:

@@ -44,6 +44,7 @@ Result<Process*> Tracer::SeizeNewborn(pid_t pid, Job& job, bool park) {
   if (!seized.ok()) return Fail(Refusal(pid, seized));
   Process& process = TakeUp(pid, job);
   process.park_at_exec = park;
+  if (park) process.start_ns = 0;
   return &process;
 }
 
@@ -110,16 +111,29 @@ void Tracer::DetachAll() {
     if (thread == nullptr || thread->state.life == Lifecycle::kExiting) continue;
     LeaveWhenHeld(*thread);
   }
+  for (const pid_t pid : tree_.ProcessIds()) LeaveBehindIfOver(pid);
 }
 
 void Tracer::DetachProcess(Process& process) {
   process.detaching = true;
+  const pid_t pid = process.pid;
   std::vector<pid_t> tids;
   for (const Thread* thread : process.threads) tids.push_back(thread->tid);
   for (const pid_t tid : tids) {
     Thread* thread = tree_.FindThread(tid);
     if (thread != nullptr && thread->state.life != Lifecycle::kExiting) LeaveWhenHeld(*thread);
   }
+  LeaveBehindIfOver(pid);
+}
+
+// A leader that has exited cannot be let go, and its end is not told before its threads end: nobody waits for it.
+void Tracer::LeaveBehindIfOver(pid_t pid) {
+  Process* process = tree_.FindProcess(pid);
+  if (process == nullptr || process->detached) return;
+  const auto exits = [](const Thread* thread) { return thread->state.life == Lifecycle::kExiting; };
+  if (!std::all_of(process->threads.begin(), process->threads.end(), exits)) return;
+  tree_.LeaveBehind(*process);
+  observer_.OnProcessDetached(*process);
 }
 
 bool Tracer::IsLeaving(const Thread& thread) const {
@@ -137,8 +151,10 @@ void Tracer::DetachHeld(Thread& thread) {
   CloseStatFile(thread);
   (void)ops_.Detach(thread.tid, thread.state.pending_signal);
   observer_.OnThreadGone(thread);
-  if (thread.process != nullptr && thread.process->threads.size() == 1) observer_.OnProcessDetached(*thread.process);
+  const pid_t pid = thread.process == nullptr ? 0 : thread.process->pid;
+  if (pid != 0 && thread.process->threads.size() == 1) observer_.OnProcessDetached(*thread.process);
   tree_.RemoveThread(thread.tid);
+  if (pid != 0) LeaveBehindIfOver(pid);
 }
 
 }  // namespace zxctl

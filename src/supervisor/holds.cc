@@ -20,6 +20,7 @@ void Tracer::UpdateHold(pid_t tid) {
   const bool wanted = IsWanted(*thread);
   if (wanted && thread->state.hold == HoldPhase::kNone) return Apply(tid, {.kind = EventKind::kHold});
   if (!wanted && thread->state.hold != HoldPhase::kNone) return Apply(tid, {.kind = EventKind::kRelease});
+  if (NeedsToAdvance(*thread)) return Apply(tid, {.kind = EventKind::kAdvance});
   if (IsSuspended(*thread) != thread->told_suspended) TellChange(*thread);
 }
 
@@ -76,7 +77,18 @@ bool Tracer::IsSuspended(const Thread& thread) {
   const ThreadState& state = thread.state;
   if (thread.process == nullptr || state.life != Lifecycle::kAlive || thread.process->parked) return false;
   const bool wanted = thread.suspends > 0 || thread.suspend_flag || thread.process->suspends > 0;
-  return wanted && state.hold == HoldPhase::kHeld && state.exception == ExceptionPhase::kNone;
+  return wanted && state.hold == HoldPhase::kHeld && state.exception == ExceptionPhase::kNone &&
+         state.stop != PtraceStop::kEvent;
+}
+
+// At a fork, an exec or a system-call stop the kernel still writes the result of the call over what is set there. Only
+// for reports that does not matter.
+bool Tracer::NeedsToAdvance(const Thread& thread) {
+  const ThreadState& state = thread.state;
+  if (thread.process == nullptr || thread.process->parked || thread.process->hold != nullptr) return false;
+  const bool wanted = thread.suspends > 0 || thread.suspend_flag || thread.process->suspends > 0 || thread.kill_wanted;
+  return wanted && state.life == Lifecycle::kAlive && state.hold == HoldPhase::kHeld &&
+         state.exception == ExceptionPhase::kNone && state.stop == PtraceStop::kEvent;
 }
 
 void Tracer::ChangeSuspends(Thread& thread, int change) {
@@ -114,6 +126,11 @@ void Tracer::KillJob(Job& job) {
 
 Result<void> Tracer::KillThread(Thread& thread) {
   if (thread.process->parked) return ops_.Kill(thread.process->pid), Result<void>{};
+  if (thread.state.life == Lifecycle::kExiting) {
+    if (thread.state.exception != ExceptionPhase::kRaised) return {};
+    sink_.Withdraw(thread.tid);
+    return Apply(thread.tid, {.kind = EventKind::kAnswerResume}), Result<void>{};
+  }
   arch::Registers registers{};
   if (ops_.GetRegisters(thread.tid, registers).ok() && arch::CodeBits(registers) == arch::Bits::k32) {
     return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "a thread of 32-bit code cannot be killed alone"});
@@ -130,6 +147,13 @@ Result<void> Tracer::KillThread(Thread& thread) {
 void Tracer::MakeExitCall(pid_t tid) {
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || !thread->kill_wanted || thread->state.hold != HoldPhase::kHeld) return;
+  if (thread->state.exception == ExceptionPhase::kRaised) {
+    sink_.Withdraw(tid);
+    thread->state.pending_signal = 0;
+    // It stays held, and may go to where it has its final registers.
+    return Apply(tid, {.kind = EventKind::kAnswerResume}), MakeExitCall(tid);
+  }
+  if (thread->state.stop == PtraceStop::kEvent) return UpdateHold(tid);
   arch::Registers registers{};
   if (!ops_.GetRegisters(tid, registers).ok()) return;
   const uint64_t at = FindSystemCallInstruction(*thread, registers);
@@ -141,11 +165,8 @@ void Tracer::MakeExitCall(pid_t tid) {
   thread->suspends = 0;
   thread->suspend_flag = false;
   thread->kill_wanted = false;
+  thread->killed = true;
   thread->state.pending_signal = 0;
-  if (thread->state.exception == ExceptionPhase::kRaised) {
-    sink_.Withdraw(tid);
-    Apply(tid, {.kind = EventKind::kAnswerResume});
-  }
   Apply(tid, {.kind = EventKind::kRelease});
 }
 

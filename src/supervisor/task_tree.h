@@ -56,6 +56,7 @@ struct Thread {
   uint32_t suspends = 0;             // tokens
   int wait_status = 0;               // once it is gone
   bool kill_wanted = false;          // it is to make the exit call as soon as it stands
+  bool killed = false;               // it makes that call: nobody is waited for
   bool exit_option = false;          // it has PTRACE_O_TRACEEXIT
   std::unique_ptr<CallWatch> watch;  // a call that was restarted and has a timeout
   std::unique_ptr<FirstFault> first_fault;
@@ -78,6 +79,7 @@ struct Process {
   bool looked_for_filter = false;
   bool debugged = false;   // somebody wants to hear of its threads' starts and exits
   bool detaching = false;  // its threads are let go as they stop
+  bool detached = false;   // they were; what is left of it is a leader that has exited before its threads
   bool park_at_exec = false;
   bool parked = false;    // stands at its first instruction until it is started
   uint32_t suspends = 0;  // tokens
@@ -105,6 +107,9 @@ class TaskTree {
   [[nodiscard]] Process* FindProcessByKoid(Koid koid);
   [[nodiscard]] Job* FindJobByKoid(Koid koid);
 
+  // The process counts no longer: it is not in its job any more, and nobody waits for what is left of it.
+  void LeaveBehind(Process& process);
+
   // Puts a thread that has no process yet into one.
   void Join(Thread& thread, Process& process);
   // Removes a thread, and its process with the last one. References to both end here.
@@ -115,6 +120,8 @@ class TaskTree {
 
   [[nodiscard]] Job& root_job() { return root_job_; }
   [[nodiscard]] size_t thread_count() const { return threads_.size(); }
+  // Of these, those that were left behind.
+  [[nodiscard]] size_t left_behind() const { return left_behind_; }
   // The pids of all processes now.
   [[nodiscard]] std::vector<pid_t> ProcessIds() const;
   [[nodiscard]] std::vector<pid_t> ThreadIds() const;
@@ -127,6 +134,7 @@ class TaskTree {
   void Drop(const Process& process);
 
   Koid next_koid_ = 1024;
+  size_t left_behind_ = 0;
   Job root_job_;
   std::unordered_map<pid_t, std::unique_ptr<Thread>> threads_;
   std::unordered_map<pid_t, std::unique_ptr<Process>> processes_;

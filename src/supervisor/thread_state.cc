@@ -138,6 +138,17 @@ Step OnRelease(const ThreadState& state) {
   return step;
 }
 
+Step OnAdvance(const ThreadState& state) {
+  const bool stands = state.life == Lifecycle::kAlive && state.stop == PtraceStop::kEvent;
+  if (!stands || state.hold != HoldPhase::kHeld || state.exception != ExceptionPhase::kNone) return Illegal(state);
+  Step step;
+  step.next = state;
+  step.next.hold = HoldPhase::kRequested;
+  step.Add(Action::kInterrupt);
+  LetGo(step);
+  return step;
+}
+
 Step OnAnswer(const ThreadState& state, bool deliver) {
   if (state.exception != ExceptionPhase::kRaised) return Illegal(state);
   Step step;
@@ -145,6 +156,17 @@ Step OnAnswer(const ThreadState& state, bool deliver) {
   step.next.exception = ExceptionPhase::kNone;
   if (!deliver) step.next.pending_signal = 0;
   if (state.hold == HoldPhase::kNone) LetGo(step);
+  return step;
+}
+
+Step OnFatalAnswer(const ThreadState& state) {
+  if (state.exception != ExceptionPhase::kRaised) return Illegal(state);
+  Step step;
+  step.next = state;
+  step.next.exception = ExceptionPhase::kNone;
+  // Should it live on, its next stop is where it is held again.
+  if (state.hold == HoldPhase::kHeld) step.next.hold = HoldPhase::kRequested;
+  LetGo(step);
   return step;
 }
 
@@ -204,10 +226,14 @@ Step Advance(const ThreadState& state, Event event) {
       return OnHold(state);
     case EventKind::kRelease:
       return OnRelease(state);
+    case EventKind::kAdvance:
+      return OnAdvance(state);
     case EventKind::kAnswerResume:
       return OnAnswer(state, false);
     case EventKind::kAnswerDeliver:
       return OnAnswer(state, true);
+    case EventKind::kAnswerDie:
+      return OnFatalAnswer(state);
   }
   return Illegal(state);
 }
@@ -249,10 +275,10 @@ std::string_view Name(PtraceStop value) {
 }
 
 std::string_view Name(EventKind value) {
-  constexpr std::string_view kNames[] = {"announced",      "signal-stop",   "fault-stop",    "group-stop",
-                                         "trap-stop",      "event-stop",    "syscall-stop",  "exit-stop",
-                                         "told-exit-stop", "told-start",    "gone",          "hold",
-                                         "release",        "answer-resume", "answer-deliver"};
+  constexpr std::string_view kNames[] = {"announced",      "signal-stop",   "fault-stop",     "group-stop",
+                                         "trap-stop",      "event-stop",    "syscall-stop",   "exit-stop",
+                                         "told-exit-stop", "told-start",    "gone",           "hold",
+                                         "release",        "answer-resume", "answer-deliver", "answer-die"};
   const auto index = static_cast<size_t>(value);
   return index < std::size(kNames) ? kNames[index] : "?";
 }

@@ -235,6 +235,8 @@ void Tracer::OnExecEvent(pid_t pid) {
   observer_.OnExec(*thread->process, ops_.LostPrivileges(pid));
   Park(*thread);
   Apply(pid, Of(EventKind::kEventStop));
+  Process* process = tree_.FindProcess(pid);
+  if (process != nullptr && process->parked) observer_.OnParked(*process);
 }
 
 void Tracer::TakeOverLeader(pid_t former, pid_t pid) {
@@ -255,7 +257,6 @@ void Tracer::Park(Thread& thread) {
   if (!process.park_at_exec) return;
   process.park_at_exec = false;
   process.parked = true;
-  process.start_ns = 0;
   // It stands already; there is nothing to interrupt.
   thread.state.hold = HoldPhase::kRequested;
 }
@@ -292,6 +293,7 @@ void Tracer::Apply(pid_t tid, Event event) {
   thread = tree_.FindThread(tid);
   if (thread == nullptr) return;
   if (begins_to_exit || IsSuspended(*thread) != thread->told_suspended) TellChange(*thread);
+  if (NeedsToAdvance(*thread)) Apply(tid, Of(EventKind::kAdvance));
 }
 
 void Tracer::TellChange(Thread& thread) {
@@ -356,8 +358,10 @@ void Tracer::Raise(Thread& thread) {
 bool Tracer::AnswerException(pid_t tid, Answer answer) {
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || thread->state.exception != ExceptionPhase::kRaised) return false;
-  if (answer == Answer::kDeliver && thread->would_die) thread->process->dying_tid = tid;
-  Apply(tid, Of(answer == Answer::kResume ? EventKind::kAnswerResume : EventKind::kAnswerDeliver));
+  if (answer == Answer::kResume) return Apply(tid, Of(EventKind::kAnswerResume)), true;
+  const bool dies = thread->would_die && thread->state.life == Lifecycle::kAlive;
+  if (thread->would_die) thread->process->dying_tid = tid;
+  Apply(tid, Of(dies ? EventKind::kAnswerDie : EventKind::kAnswerDeliver));
   return true;
 }
 

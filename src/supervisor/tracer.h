@@ -42,6 +42,8 @@ class TracerObserver {
   virtual ~TracerObserver() = default;
   virtual void OnExec(Process& /*process*/, bool /*lost_privileges*/) {}
   virtual void OnProcessBorn(Process& /*process*/) {}
+  // It stands before its program's first instruction.
+  virtual void OnParked(Process& /*process*/) {}
   // A suspend has taken effect, or is over; or the thread has begun to exit.
   virtual void OnThreadChanged(Thread& /*thread*/) {}
   // Still in the tree, for the last time.
@@ -104,7 +106,7 @@ class Tracer {
   [[nodiscard]] TaskTree& tree() { return tree_; }
   [[nodiscard]] PtraceOps& ops() { return ops_; }
   [[nodiscard]] const TracerStats& stats() const { return stats_; }
-  [[nodiscard]] bool idle() const { return tree_.thread_count() == 0; }
+  [[nodiscard]] bool idle() const { return tree_.thread_count() == tree_.left_behind(); }
 
  private:
   // A hold that has not taken effect by then goes on without the threads that are missing.
@@ -139,6 +141,7 @@ class Tracer {
 
   // ---- holds (holds.cc) ----
   [[nodiscard]] static bool IsWanted(const Thread& thread);
+  [[nodiscard]] static bool NeedsToAdvance(const Thread& thread);
   void MakeExitCall(pid_t tid);
   uint64_t FindSystemCallInstruction(const Thread& thread, const arch::Registers& registers);
   void UpdateHold(pid_t tid);
@@ -152,6 +155,7 @@ class Tracer {
   bool SeizeThreads(Process& process);
   void DetachHeld(Thread& thread);
   void LeaveWhenHeld(Thread& thread);
+  void LeaveBehindIfOver(pid_t pid);
   [[nodiscard]] bool IsLeaving(const Thread& thread) const;
 
   // ---- interrupted calls (interrupted_call.cc) ----

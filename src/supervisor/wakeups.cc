@@ -5,8 +5,6 @@
 
 namespace zxctl {
 
-int CommandSignal() { return SIGRTMIN + 1; }
-
 SignalWakeups::SignalWakeups() {
   sigset_t all;
   sigfillset(&all);

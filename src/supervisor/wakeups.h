@@ -14,7 +14,7 @@ namespace zxctl {
 
 // The signal that a client sends to the tracer after it has put something into its ring. The kernel sends it as well, when
 // something happens on a descriptor that was set up so (F_SETSIG).
-[[nodiscard]] int CommandSignal();
+[[nodiscard]] inline int CommandSignal() { return SIGRTMIN + 1; }
 
 struct Wake {
   enum class Kind : uint8_t { kNothing, kChild, kCommand, kHangup, kTerminate };

@@ -164,6 +164,10 @@ void Session::OnProcessBorn(Process& process) {
   if (client_is_there_) client_->OnProcessBorn(process);
 }
 
+void Session::OnParked(Process& process) {
+  if (client_is_there_) client_->OnParked(process);
+}
+
 void Session::OnThreadChanged(Thread& thread) {
   if (client_is_there_) client_->OnThreadChanged(thread);
 }

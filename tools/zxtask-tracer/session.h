@@ -58,6 +58,7 @@ class Session final : TracerObserver {
   // TracerObserver:
   void OnExec(Process& process, bool lost_privileges) override;
   void OnProcessBorn(Process& process) override;
+  void OnParked(Process& process) override;
   void OnThreadChanged(Thread& thread) override;
   void OnThreadGone(Thread& thread) override;
   void OnProcessGone(Process& process, int wait_status) override;
