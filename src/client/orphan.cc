@@ -46,9 +46,11 @@ class ScopedNoSubreaper {
   int was_ = 0;
 };
 
-// fork() without what the C library does around it; `exit_signal` 0: the parent is not told of the end.
+// fork() without what the C library does around it; `exit_signal` 0: the parent is not told of the end. Whoever traces this
+// process does not follow: a tracer that we start, or that takes up what we start, has to be the only one.
 pid_t RawFork(int exit_signal) {
-  return static_cast<pid_t>(syscall(SYS_clone, static_cast<unsigned long>(exit_signal), nullptr, nullptr, nullptr, 0));
+  const auto flags = static_cast<unsigned long>(CLONE_UNTRACED | exit_signal);
+  return static_cast<pid_t>(syscall(SYS_clone, flags, nullptr, nullptr, nullptr, 0));
 }
 
 [[noreturn]] void ForkAgain(const std::function<void()>& body, int pid_fd) {

@@ -33,17 +33,26 @@ std::vector<std::string> Candidates(const std::string& name) {
   return files;
 }
 
+// What the new process says.
+enum class SpawnStep : int32_t { kReady, kStdio, kCwd, kExec };
+struct SpawnReport {
+  SpawnStep step = SpawnStep::kExec;  // kReady: it can be traced; else what failed
+  int32_t error = 0;
+};
+
 // What the new process needs, made before it exists: it may not allocate.
 struct Plan {
   std::vector<std::string> files;
   const SpawnRequest& request;
   pid_t tracer;
-  int go_fd;     // a byte comes when it may go on
-  int error_fd;  // takes an errno
+  int go_fd;      // a byte comes when it may go on
+  int report_fd;  // takes SpawnReports
 };
 
-[[noreturn]] void GiveUp(const Plan& plan, int error) {
-  (void)!write(plan.error_fd, &error, sizeof(error));
+void Say(const Plan& plan, SpawnReport report) { (void)!write(plan.report_fd, &report, sizeof(report)); }
+
+[[noreturn]] void GiveUp(const Plan& plan, SpawnStep step, int error) {
+  Say(plan, {.step = step, .error = error});
   _exit(127);
 }
 
@@ -64,10 +73,11 @@ bool PlaceStdio(const std::array<int, 3>& stdio) {
   const SpawnRequest& request = plan.request;
   prctl(PR_SET_PTRACER, static_cast<unsigned long>(plan.tracer), 0, 0, 0);
   if (request.new_group) setpgid(0, 0);
+  Say(plan, {.step = SpawnStep::kReady});
   char byte = 0;
   if (read(plan.go_fd, &byte, 1) != 1) _exit(127);
-  if (!PlaceStdio(request.stdio)) GiveUp(plan, errno);
-  if (request.cwd != nullptr && chdir(request.cwd) != 0) GiveUp(plan, errno);
+  if (!PlaceStdio(request.stdio)) GiveUp(plan, SpawnStep::kStdio, errno);
+  if (request.cwd != nullptr && chdir(request.cwd) != 0) GiveUp(plan, SpawnStep::kCwd, errno);
   RestoreCallersSignalMask();
   auto* const argv = const_cast<char* const*>(request.argv);
   auto* const envp = request.envp == nullptr ? environ : const_cast<char* const*>(request.envp);
@@ -77,11 +87,26 @@ bool PlaceStdio(const std::array<int, 3>& stdio) {
     // A file that is there and can't be executed says more than those that are not.
     if (errno != ENOENT && errno != ENOTDIR) error = errno;
   }
-  GiveUp(plan, error);
+  GiveUp(plan, SpawnStep::kExec, error);
 }
 
-Status ExecFailure(const std::string& name, int error) {
-  Status status = Status::FromErrno(fmt::format("cannot execute {}", name), error);
+std::string WhatFailed(const SpawnRequest& request, SpawnStep step) {
+  switch (step) {
+    case SpawnStep::kStdio:
+      return fmt::format("a descriptor of stdio ({}, {}, {}) cannot be used", request.stdio[0], request.stdio[1],
+                         request.stdio[2]);
+    case SpawnStep::kCwd:
+      return fmt::format("cannot change to the folder {}", request.cwd);
+    case SpawnStep::kReady:
+    case SpawnStep::kExec:
+      break;
+  }
+  return fmt::format("cannot execute {}", request.path);
+}
+
+Status Failure(const SpawnRequest& request, const SpawnReport& report) {
+  const int error = report.error;
+  Status status = Status::FromErrno(WhatFailed(request, report.step), error);
   if (error == ENOENT || error == ENOTDIR) {
     status.zx = ZX_ERR_NOT_FOUND;
   } else if (error == EACCES || error == EPERM || error == ENOEXEC) {
@@ -123,21 +148,26 @@ Result<Made> Spawn(const RefPtr<Job>& job, const SpawnRequest& request) {
   if (!connection) return Fail(connection.error());
   (*connection)->Publish(job);
   Pipe go;
-  Pipe error;
-  if (!go.Open() || !error.Open()) return FailErrno("cannot create a pipe");
+  Pipe reports;
+  if (!go.Open() || !reports.Open()) return FailErrno("cannot create a pipe");
   const std::string name = request.path;
   const Plan plan{.files = Candidates(name),
                   .request = request,
                   .tracer = (*connection)->tracer_pid(),
                   .go_fd = go.reader.get(),
-                  .error_fd = error.writer.get()};
+                  .report_fd = reports.writer.get()};
   const auto pid = ForkOrphan([&] {
     // Its own end of the pipe it waits on would keep it waiting when this program ends.
     close(go.writer.get());
     BecomeProgram(plan);
   });
   if (!pid) return Fail(pid.error());
-  error.writer.Reset();
+  reports.writer.Reset();
+  SpawnReport report;
+  // Yama lets it be traced only once it has said by whom.
+  if (read(reports.reader.get(), &report, sizeof(report)) != sizeof(report)) {
+    return Fail(Status{.zx = ZX_ERR_IO, .what = "the new process was killed before it was one"});
+  }
   const Answer answer =
       (*connection)->Request(ring::CommandType::kSpawn, {.task = job->koid(), .options = !request.start, .pid = *pid});
   // Without a byte it ends by itself.
@@ -145,8 +175,7 @@ Result<Made> Spawn(const RefPtr<Job>& job, const SpawnRequest& request) {
   auto made = Make(**connection, answer);
   if (!made) return made;
   (void)!write(go.writer.get(), "g", 1);
-  int failure = 0;
-  if (read(error.reader.get(), &failure, sizeof(failure)) == sizeof(failure)) return Fail(ExecFailure(name, failure));
+  if (read(reports.reader.get(), &report, sizeof(report)) == sizeof(report)) return Fail(Failure(request, report));
   if (!request.start) {
     const Answer parked = (*connection)->Request(ring::CommandType::kAwaitParked, {.task = made->process->koid()});
     if (parked.status != ZX_OK) return Fail(Refused(parked));

@@ -80,8 +80,10 @@ Process::~Process() { connection().Forget(*this); }
 void Process::Update(const ring::TaskRecord& record) {
   if (life() == ring::TaskLife::kDead) return;
   if (record.life == ring::TaskLife::kDead) {
+    start_ns_ = record.start_ns;
     return_code_ = record.return_code;
     wait_status_ = record.wait_status;
+    end_is_known_ = life() != ring::TaskLife::kDetached;
   }
   SetLife(record.life);
   if (record.life != ring::TaskLife::kDead) return;
@@ -109,13 +111,18 @@ std::vector<zx_koid_t> Process::ListKoids(uint32_t /*topic*/) {
 
 zx_info_process_t Process::Info() {
   zx_info_process_t info = {};
-  const Answer answer = connection().Request(ring::CommandType::kProcessInfo, {.task = koid()});
-  const auto told = answer.As<ring::ProcessInfo>();
-  info.start_time = told.start_ns;
-  if (told.started != 0) info.flags |= ZX_INFO_PROCESS_FLAG_STARTED;
-  if (told.debugged != 0) info.flags |= ZX_INFO_PROCESS_FLAG_DEBUGGER_ATTACHED;
+  if (life() != ring::TaskLife::kDead) {
+    const Answer answer = connection().Request(ring::CommandType::kProcessInfo, {.task = koid()});
+    const auto told = answer.As<ring::ProcessInfo>();
+    info.start_time = told.start_ns;
+    if (told.started != 0) info.flags |= ZX_INFO_PROCESS_FLAG_STARTED;
+    if (told.debugged != 0) info.flags |= ZX_INFO_PROCESS_FLAG_DEBUGGER_ATTACHED;
+  }
+  // It may have died meanwhile.
   if (life() != ring::TaskLife::kDead) return info;
-  info.flags |= ZX_INFO_PROCESS_FLAG_STARTED | ZX_INFO_PROCESS_FLAG_EXITED;
+  info.start_time = start_ns_;
+  info.flags = ZX_INFO_PROCESS_FLAG_EXITED;
+  if (info.start_time != 0) info.flags |= ZX_INFO_PROCESS_FLAG_STARTED;
   info.return_code = return_code_;
   return info;
 }
@@ -125,6 +132,7 @@ zx_status_t Process::ReadRecord(uint32_t topic, std::span<std::byte> record) {
   connection().TakeIn();
   if (life() == ring::TaskLife::kDetached) return ZX_ERR_BAD_STATE;
   const zx_info_process_t info = Info();
+  if (life() == ring::TaskLife::kDead && !end_is_known_) return ZX_ERR_BAD_STATE;
   if (connection().dead() && life() != ring::TaskLife::kDead) return ZX_ERR_PEER_CLOSED;
   Put(record, info);
   return ZX_OK;
@@ -137,7 +145,8 @@ void Process::OnLastHandleClosed() {
 
 zx_status_t Process::GetWaitStatus(int32_t* out) const {
   connection().TakeIn();
-  if (life() != ring::TaskLife::kDead) return ZX_ERR_BAD_STATE;
+  if (!IsOver() && connection().dead()) return ZX_ERR_PEER_CLOSED;
+  if (life() != ring::TaskLife::kDead || !end_is_known_) return ZX_ERR_BAD_STATE;
   *out = wait_status_;
   return ZX_OK;
 }
@@ -147,22 +156,21 @@ bool Process::IsAlive() const { return syscall(SYS_pidfd_send_signal, pidfd_.get
 zx_status_t Process::Transfer(uint64_t address, void* data, size_t size, bool write, size_t* out_actual) {
   connection().TakeIn();
   if (IsOver()) return ZX_ERR_BAD_STATE;
+  if (connection().dead()) return ZX_ERR_PEER_CLOSED;
   const UniqueFd memory(open(fmt::format("/proc/{}/mem", pid()).c_str(), (write ? O_RDWR : O_RDONLY) | O_CLOEXEC));
   // Once it was seen alive afterwards, the file is of this process and not of one that has its number now.
   if (!IsAlive()) return ZX_ERR_BAD_STATE;
   auto* bytes = static_cast<std::byte*>(data);
   size_t done = 0;
-  if (!memory.valid()) {
-    done = TransferByTracer(address, bytes, size, write);
-  } else {
-    while (done < size) {
-      const auto at = static_cast<off_t>(address + done);
-      const ssize_t moved = write ? pwrite(memory.get(), bytes + done, size - done, at)
-                                  : pread(memory.get(), bytes + done, size - done, at);
-      if (moved <= 0) break;
-      done += static_cast<size_t>(moved);
-    }
+  while (memory.valid() && done < size) {
+    const auto at = static_cast<off_t>(address + done);
+    const ssize_t moved = write ? pwrite(memory.get(), bytes + done, size - done, at)
+                                : pread(memory.get(), bytes + done, size - done, at);
+    if (moved <= 0) break;
+    done += static_cast<size_t>(moved);
   }
+  // The file can't be opened here, or is that of a leader that has ended before its threads: the tracer knows another way.
+  if (done == 0) done = TransferByTracer(address, bytes, size, write);
   *out_actual = done;
   if (done != 0 || size == 0) return ZX_OK;
   return IsAlive() ? ZX_ERR_NO_MEMORY : ZX_ERR_BAD_STATE;
@@ -318,6 +326,7 @@ zx_status_t Thread::GetException(ring::ExceptionRecord* out) {
 
 zx_status_t Thread::GetRegisters(arch::Registers* out) {
   connection().TakeIn();
+  if (connection().dead()) return ZX_ERR_PEER_CLOSED;
   {
     // They have travelled with the exception, and nobody but this program has changed them.
     const std::lock_guard lock(exception_lock_);

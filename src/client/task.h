@@ -73,9 +73,9 @@ class Process final : public Task {
   void OnLastHandleClosed() override;
 
   void Update(const ring::TaskRecord& record) override;
-  // BAD_STATE while it lives.
+  // BAD_STATE while it lives, and when nobody told what it died of; PEER_CLOSED.
   zx_status_t GetWaitStatus(int32_t* out) const;
-  // The bytes that were transferred; NO_MEMORY when there were none, BAD_STATE when the process is gone.
+  // The bytes that were transferred; NO_MEMORY when there were none, BAD_STATE when the process is gone, PEER_CLOSED.
   zx_status_t ReadMemory(uint64_t address, void* out, size_t size, size_t* out_actual);
   zx_status_t WriteMemory(uint64_t address, const void* in, size_t size, size_t* out_actual);
   // Poll it for the process's end.
@@ -89,6 +89,9 @@ class Process final : public Task {
 
   const zx_koid_t job_;
   const UniqueFd pidfd_;
+  // What is known of one that is dead. Of one that had been let go before, nothing is.
+  std::atomic<bool> end_is_known_ = false;
+  std::atomic<int64_t> start_ns_ = 0;
   std::atomic<int64_t> return_code_ = 0;
   std::atomic<int32_t> wait_status_ = 0;
 };

@@ -45,8 +45,8 @@ class ExceptionHandler {
   virtual HandlerAnswer Offer(const ExceptionPacket& packet) = 0;
   // Tells of a thread that exits with its whole process; nobody waits for an answer.
   virtual void Tell(const ExceptionPacket& /*packet*/) {}
-  // The offered exception's thread is gone, or somebody else has answered, or its lease is over: an answer would come too
-  // late.
+  // The offered exception's thread is gone, or somebody else has answered, or its lease is over, or the handler is no longer
+  // bound: an answer would come too late.
   virtual void Withdraw(pid_t tid) = 0;
   // A process in this handler's reach died of a signal that could not be offered to anybody.
   virtual void OnSilentDeath(pid_t /*pid*/, int /*wait_status*/) {}

@@ -88,6 +88,7 @@ struct TaskRecord {
   // The last command of this client that was dealt with before this was written.
   uint64_t seq = 0;
   int64_t return_code = 0;  // dead processes
+  int64_t start_ns = 0;     // processes
   int32_t pid = 0;
   int32_t tid = 0;
   TaskLife life = TaskLife::kAlive;

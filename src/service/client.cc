@@ -117,7 +117,7 @@ void Client::Leave() {
   for (const pid_t pid : tracer_.tree().ProcessIds()) {
     Process* process = tracer_.tree().FindProcess(pid);
     if (process == nullptr) continue;
-    if (process->parked || process->park_at_exec) {
+    if (process->waits_for_start()) {
       tracer_.KillProcess(*process);
     } else if (!process->detaching) {
       tracer_.DetachProcess(*process);

@@ -21,6 +21,14 @@ HandlerAnswer AnswerOf(uint32_t verdict) {
 Status Dead() { return {.zx = ZX_ERR_NOT_FOUND, .what = "the task is dead"}; }
 Status Gone() { return {.zx = ZX_ERR_BAD_STATE, .what = "the task is dead, or no longer under supervision"}; }
 
+// A thread that the process's memory can be had through: a leader that has ended before the others has none.
+pid_t MemoryThread(const Process& process) {
+  for (const Thread* thread : process.threads) {
+    if (thread->state.life == Lifecycle::kAlive) return thread->tid;
+  }
+  return process.pid;
+}
+
 }  // namespace
 
 void Client::Dispatch(const ring::Message& message) {
@@ -156,7 +164,7 @@ void Client::DoSpawnOrAttach(const ring::Command& command, bool attach) {
 void Client::DoDetach(const ring::Command& command) {
   Process* process = tracer_.tree().FindProcessByKoid(command.task);
   if (process == nullptr || process->detaching) return Answer(command, Gone());
-  if (process->parked || process->park_at_exec) {
+  if (process->waits_for_start()) {
     return Answer(command, ZX_ERR_BAD_STATE, "the process has not been started");
   }
   waiting_[command.task] = command;
@@ -179,16 +187,17 @@ void Client::AnswerWaiting(Koid process, int32_t zx) {
 void Client::DoStart(const ring::Command& command) {
   Process* process = tracer_.tree().FindProcessByKoid(command.task);
   if (process == nullptr) return Answer(command, Gone());
-  if (!process->parked) return Answer(command, ZX_ERR_BAD_STATE, "the process has been started already");
-  MarkDirty(process->koid);
-  for (const Thread* thread : process->threads) MarkDirty(thread->koid);
+  if (!process->waits_for_start()) return Answer(command, ZX_ERR_BAD_STATE, "the process has been started already");
   tracer_.StartProcess(*process);
+  // Whoever has started it must not find it new.
+  for (const Thread* thread : process->threads) SendTask(RecordOf(*thread));
+  SendTask(RecordOf(*process));
   Answer(command, ZX_OK);
 }
 
 void Client::DoEndNewborn(const ring::Command& command) {
   Process* process = tracer_.tree().FindProcessByKoid(command.task);
-  if (process != nullptr && (process->parked || process->park_at_exec)) tracer_.KillProcess(*process);
+  if (process != nullptr && process->waits_for_start()) tracer_.KillProcess(*process);
 }
 
 void Client::DoKill(const ring::Command& command) {
@@ -421,14 +430,15 @@ void Client::DoReadMemory(const ring::Command& command) {
   const Process* process = tracer_.tree().FindProcessByKoid(command.task);
   if (process == nullptr) return Answer(command, Gone());
   std::vector<std::byte> bytes(std::min<uint64_t>(command.key, ring::kMaxBytes));
-  bytes.resize(tracer_.ops().ReadMemory(process->pid, command.other, bytes.data(), bytes.size()));
+  bytes.resize(tracer_.ops().ReadMemory(MemoryThread(*process), command.other, bytes.data(), bytes.size()));
   AnswerBytes(command, bytes, bytes.size());
 }
 
 void Client::DoWriteMemory(const ring::Command& command, std::span<const std::byte> bytes) {
   const Process* process = tracer_.tree().FindProcessByKoid(command.task);
   if (process == nullptr) return Answer(command, Gone());
-  AnswerBytes(command, {}, tracer_.ops().WriteMemory(process->pid, command.other, bytes.data(), bytes.size()));
+  AnswerBytes(command, {},
+              tracer_.ops().WriteMemory(MemoryThread(*process), command.other, bytes.data(), bytes.size()));
 }
 
 }  // namespace zxctl::service

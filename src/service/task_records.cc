@@ -52,6 +52,7 @@ ring::TaskRecord RecordOf(const Process& process) {
   return {.koid = process.koid,
           .process = process.koid,
           .job = process.job->koid,
+          .start_ns = process.start_ns,
           .pid = process.pid,
           .tid = process.pid,
           .life = process.start_ns == 0 ? ring::TaskLife::kNew : ring::TaskLife::kAlive};

@@ -34,8 +34,9 @@ Result<void> CheckAttachable(pid_t pid, const std::optional<TaskFacts>& facts) {
 // ---- taking up -------------------------------------------------------------------------------------------------------
 
 Result<void> Tracer::SeizeRoot(pid_t pid) {
-  const auto seized = SeizeNewborn(pid, tree_.root_job(), false);
-  if (!seized) return Fail(seized.error());
+  const OpResult seized = ops_.Seize(pid, Options(true));
+  if (!seized.ok()) return Fail(Refusal(pid, seized));
+  TakeUp(pid, tree_.root_job());
   return {};
 }
 
@@ -43,7 +44,7 @@ Result<Process*> Tracer::SeizeNewborn(pid_t pid, Job& job, bool park) {
   const OpResult seized = ops_.Seize(pid, Options(true));
   if (!seized.ok()) return Fail(Refusal(pid, seized));
   Process& process = TakeUp(pid, job);
-  process.park_at_exec = park;
+  process.at_exec = park ? AtExec::kPark : AtExec::kStart;
   if (park) process.start_ns = 0;
   return &process;
 }
@@ -90,9 +91,14 @@ bool Tracer::SeizeThreads(Process& process) {
 }
 
 void Tracer::StartProcess(Process& process) {
-  if (!process.parked || process.threads.empty()) return;
-  process.parked = false;
+  if (!process.waits_for_start() || process.threads.empty()) return;
   process.start_ns = clock_.NowNs();
+  // Its exec is still on its way to us.
+  if (!process.parked) {
+    process.at_exec = AtExec::kStart;
+    return;
+  }
+  process.parked = false;
   Thread& thread = *process.threads.front();
   if (sink_.WantsStart(thread, true)) {
     current_fault_ = {.thread = &thread, .kind = FaultKind::kStart, .first_thread = true};

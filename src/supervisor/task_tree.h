@@ -69,6 +69,13 @@ struct ProcessHold {
   std::function<void(size_t missing)> done;  // called once: all stopped, or time was up with so many missing
 };
 
+// What the first exec of a process leads to that was taken up before it.
+enum class AtExec : uint8_t {
+  kNothing,  // it has been, or was not waited for
+  kPark,     // stands at its first instruction until it is started
+  kStart,    // those who want to know of the start are told
+};
+
 struct Process {
   pid_t pid = 0;
   Koid koid = 0;
@@ -80,12 +87,15 @@ struct Process {
   bool debugged = false;   // somebody wants to hear of its threads' starts and exits
   bool detaching = false;  // its threads are let go as they stop
   bool detached = false;   // they were; what is left of it is a leader that has exited before its threads
-  bool park_at_exec = false;
+  AtExec at_exec = AtExec::kNothing;
   bool parked = false;    // stands at its first instruction until it is started
   uint32_t suspends = 0;  // tokens
   int64_t start_ns = 0;   // CLOCK_MONOTONIC; 0: not started
   pid_t dying_tid = 0;    // the thread whose fatal signal has been told of; its death is everybody's. 0: none
   std::unique_ptr<ProcessHold> hold;
+
+  // Nothing of its program runs, or will run, before somebody starts it.
+  [[nodiscard]] bool waits_for_start() const { return parked || at_exec == AtExec::kPark; }
 };
 
 class TaskTree {

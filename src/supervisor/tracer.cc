@@ -233,10 +233,12 @@ void Tracer::OnExecEvent(pid_t pid) {
   thread->process->dying_tid = 0;
   SetExitOption(*thread);
   observer_.OnExec(*thread->process, ops_.LostPrivileges(pid));
-  Park(*thread);
+  const AtExec at_exec = std::exchange(thread->process->at_exec, AtExec::kNothing);
+  if (at_exec != AtExec::kNothing) Park(*thread);
   Apply(pid, Of(EventKind::kEventStop));
   Process* process = tree_.FindProcess(pid);
-  if (process != nullptr && process->parked) observer_.OnParked(*process);
+  if (at_exec == AtExec::kStart && process != nullptr) StartProcess(*process);
+  if (at_exec == AtExec::kPark && process != nullptr) observer_.OnParked(*process);
 }
 
 void Tracer::TakeOverLeader(pid_t former, pid_t pid) {
@@ -253,10 +255,7 @@ void Tracer::TakeOverLeader(pid_t former, pid_t pid) {
 }
 
 void Tracer::Park(Thread& thread) {
-  Process& process = *thread.process;
-  if (!process.park_at_exec) return;
-  process.park_at_exec = false;
-  process.parked = true;
+  thread.process->parked = true;
   // It stands already; there is nothing to interrupt.
   thread.state.hold = HoldPhase::kRequested;
 }

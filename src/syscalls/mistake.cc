@@ -80,7 +80,7 @@ struct FixedText {
 };
 constexpr std::array kFixedTexts = {
     FixedText{Mistake::kTryNextAlone, "has ZX_RESUME_TRY_NEXT without ZX_RESUME_EXCEPTION: set both"},
-    FixedText{Mistake::kIsNotDead, "has not ended yet: wait for ZX_TASK_TERMINATED"},
+    FixedText{Mistake::kIsNotDead, "has not ended yet (wait for ZX_TASK_TERMINATED), or was let go before it did"},
     FixedText{Mistake::kIsDead, "has not been started, is dying or dead, or is no longer under supervision"},
     FixedText{Mistake::kItself, "is the caller itself, which could never undo it"},
     FixedText{Mistake::kNoException,

@@ -41,6 +41,7 @@ zx_status_t GiveMade(const Call& call, const client::Made& made, zx_handle_t* ou
 
 zx_status_t CheckTransfer(const Call& call, zx_status_t status, uint64_t address, size_t moved, size_t* actual) {
   if (status == ZX_ERR_NO_MEMORY) return call.Fail(status, "the process", Mistake::kUnmapped, address);
+  if (status == ZX_ERR_PEER_CLOSED) return call.FailBecause(status, {});
   if (status != ZX_OK) return call.Fail(status, "process", Mistake::kIsDead);
   *actual = moved;
   return ZX_OK;
@@ -135,9 +136,9 @@ zx_status_t zxl_process_get_wait_status(zx_handle_t process, int32_t* out_status
       "process", process, ZX_RIGHT_INSPECT, [&] { return call.Out("out_status", out_status); }, &object);
   if (status != ZX_OK) return status;
   int32_t wait_status = 0;
-  if (object->GetWaitStatus(&wait_status) != ZX_OK) {
-    return call.Fail(ZX_ERR_BAD_STATE, "process", Mistake::kIsNotDead);
-  }
+  status = object->GetWaitStatus(&wait_status);
+  if (status == ZX_ERR_PEER_CLOSED) return call.FailBecause(status, {});
+  if (status != ZX_OK) return call.Fail(status, "process", Mistake::kIsNotDead);
   *out_status = wait_status;
   return ZX_OK;
 }

@@ -20,11 +20,16 @@ zx_status_t CheckKind(const Call& call, uint32_t kind, size_t size) {
   return call.Fail(ZX_ERR_BUFFER_TOO_SMALL, "buffer", Mistake::kBufferTooSmall, size, sizeof(General));
 }
 
-zx_status_t ExplainRegisters(const Call& call, zx_status_t status) {
+// The registers as they are: BAD_STATE, NOT_SUPPORTED, PEER_CLOSED.
+zx_status_t GetRegisters(const Call& call, client::Thread& thread, arch::Registers* out) {
+  const zx_status_t status = thread.GetRegisters(out);
   if (status == ZX_ERR_PEER_CLOSED) return call.FailBecause(status, {});
-  return call.FailBecause(status, status == ZX_ERR_NOT_SUPPORTED
-                                      ? "a thread that exits has no registers any more"
-                                      : "the thread is neither suspended nor in an exception");
+  if (status == ZX_ERR_NOT_SUPPORTED) return call.FailBecause(status, "a thread that exits has no registers any more");
+  if (status != ZX_OK) return call.FailBecause(status, "the thread is neither suspended nor in an exception");
+  if (arch::CodeBits(*out) == arch::Bits::k32) {
+    return call.FailBecause(ZX_ERR_NOT_SUPPORTED, "the thread runs 32-bit code, whose registers are others");
+  }
+  return ZX_OK;
 }
 
 }  // namespace
@@ -41,7 +46,7 @@ zx_status_t zx_thread_read_state(zx_handle_t thread, uint32_t kind, void* buffer
       &object);
   if (status != ZX_OK) return status;
   arch::Registers registers{};
-  if (status = object->GetRegisters(&registers); status != ZX_OK) return ExplainRegisters(call, status);
+  if (status = GetRegisters(call, *object, &registers); status != ZX_OK) return status;
   const General general = arch::ToZircon(registers);
   std::memcpy(buffer, &general, sizeof(general));
   return ZX_OK;
@@ -61,7 +66,7 @@ zx_status_t zx_thread_write_state(zx_handle_t thread, uint32_t kind, const void*
   General general;
   std::memcpy(&general, buffer, sizeof(general));
   arch::Registers registers{};
-  if (status = object->GetRegisters(&registers); status != ZX_OK) return ExplainRegisters(call, status);
+  if (status = GetRegisters(call, *object, &registers); status != ZX_OK) return status;
   if (!arch::FromZircon(general, registers)) {
     return call.Fail(ZX_ERR_INVALID_ARGS, "buffer", Mistake::kBadRegister);
   }

@@ -43,6 +43,7 @@ others=$(sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' <<<"$dynamic" | grep -vE '^(libc|l
 [[ -z $others ]] || fail "it needs $others"
 
 "$root/examples/library/run.sh" "$prefix"
+"$root/examples/tasks/run.sh" "$prefix"
 
 # A project without C++ links the static library too, and one that needs a later version is told so.
 mkdir "$scratch/c"
