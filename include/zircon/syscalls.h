@@ -76,10 +76,12 @@ zx_status_t zx_task_resume_from_exception(zx_handle_t task, zx_handle_t port, ui
 zx_status_t zx_task_bind_exception_port(zx_handle_t task, zx_handle_t port, uint64_t key, uint32_t options);
 
 // ---- processes and threads ----
+// What is mapped at `address`, whatever its protection; `actual` says how much that was. Needs READ or WRITE. NO_MEMORY if it
+// was nothing.
 zx_status_t zx_process_read_memory(zx_handle_t process, uint64_t address, void* buffer, size_t size, size_t* actual);
 zx_status_t zx_process_write_memory(zx_handle_t process, uint64_t address, const void* buffer, size_t size,
                                     size_t* actual);
-// The registers of a thread that is suspended or in an exception.
+// The registers of a thread that is suspended or in an exception; BAD_STATE for another. Needs READ or WRITE.
 zx_status_t zx_thread_read_state(zx_handle_t thread, uint32_t kind, void* buffer, size_t size);
 zx_status_t zx_thread_write_state(zx_handle_t thread, uint32_t kind, const void* buffer, size_t size);
 

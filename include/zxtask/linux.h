@@ -31,8 +31,8 @@ typedef struct zxl_spawn_args {
 #define ZXL_SPAWN_NEW_PGRP ((uint32_t)2u)  // a process group of its own
 
 // A program under supervision, in a process that is not this one's child; parked at its first instruction unless
-// ZXL_SPAWN_START. Needs MANAGE_PROCESS on the job. NOT_FOUND, ACCESS_DENIED (not executable, or ptrace is refused), IO,
-// BAD_STATE (the job was killed).
+// ZXL_SPAWN_START; one that is never started ends with its last handle. `out_thread` is optional. Needs MANAGE_PROCESS on the
+// job. NOT_FOUND, ACCESS_DENIED (not executable, or ptrace is refused), IO, BAD_STATE (the job was killed).
 zx_status_t zxl_process_spawn(zx_handle_t job, const zxl_spawn_args_t* args, zx_handle_t* out_process,
                               zx_handle_t* out_thread);
 // Lets a parked process run from where exec left it. Needs MANAGE_PROCESS. BAD_STATE if it has been started.
@@ -45,7 +45,7 @@ zx_status_t zxl_process_attach(zx_handle_t job, int32_t pid, uint32_t options, z
 zx_status_t zxl_process_detach(zx_handle_t process);
 // The Linux id of a process, or of a thread. Needs INSPECT.
 zx_status_t zxl_task_get_pid(zx_handle_t task, int32_t* out_pid);
-// What waitpid gives of a process; BAD_STATE while it lives. Needs INSPECT.
+// What waitpid gives of a process; BAD_STATE while it lives, and when it was let go before its end. Needs INSPECT.
 zx_status_t zxl_process_get_wait_status(zx_handle_t process, int32_t* out_status);
 
 // ---- exceptions ----

@@ -34,8 +34,6 @@ constexpr int64_t kRoomNs = 100 * kNsPerMs;
 std::mutex g_start_lock;
 std::atomic<Connection*> g_connection = nullptr;
 std::atomic<bool> g_forked = false;
-// Whether descriptors of ports have to tell of what comes.
-std::atomic<bool> g_serve = false;
 
 ring::SharedState& Shared(const ring::Channel& channel) {
   return *std::launder(reinterpret_cast<ring::SharedState*>(channel.shared().data()));
@@ -104,7 +102,7 @@ Result<Connection*> Connection::Get() {
   if (const auto started = connection->Start(); !started) return Fail(started.error());
   TracerLink::SetCurrent(connection);
   g_connection.store(connection, std::memory_order_release);
-  if (g_serve.load()) connection->KeepTakingIn();
+  if (HasToBeServed()) connection->KeepTakingIn();
   return connection;
 }
 
@@ -229,11 +227,10 @@ bool Connection::Sleep(const std::atomic<uint32_t>& word, uint32_t seen, int64_t
   std::atomic_thread_fence(std::memory_order_seq_cst);
   TakeIn();
   bool in_time = true;
-  if (word.load(std::memory_order_acquire) == seen) {
+  if (!dead() && word.load(std::memory_order_acquire) == seen) {
     std::array<FutexWaiter, 3> words = {WaitFor(word, seen, FUTEX_PRIVATE_FLAG), WaitFor(header.wake, came, 0),
                                         WaitFor(life, alive, 0)};
-    // A tracer that is gone has nothing to say any more.
-    in_time = SleepOnAny(dead() ? std::span(words).first(1) : std::span(words), deadline_ns);
+    in_time = SleepOnAny(words, deadline_ns);
   }
   header.sleepers.fetch_sub(1);
   TakeIn();
@@ -385,7 +382,6 @@ void Connection::Die() {
 // ---- somebody who always listens -------------------------------------------------------------------------------------
 
 void Connection::KeepTakingIn() {
-  g_serve = true;
   if (served_.exchange(true)) return;
   sigset_t all;
   sigset_t before;

@@ -82,6 +82,7 @@ class Connection final : public TracerLink {
   void WatchDetached(const RefPtr<Process>& process);
 
   // TracerLink:
+  [[nodiscard]] bool is_there() const override { return !dead(); }
   bool Sleep(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns) override;
   void TakeIn() override;
   void KeepTakingIn() override;

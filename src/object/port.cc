@@ -149,7 +149,7 @@ void Port::KeepNodeLocked(Packet& node) {
 }
 
 zx_status_t Port::GetFd(int* out_fd, int* out_errno) {
-  if (TracerLink* link = TracerLink::Current(); link != nullptr) link->KeepTakingIn();
+  TracerLink::Serve();
   const std::lock_guard lock(queue_lock_);
   if (closed_) return ZX_ERR_BAD_STATE;
   if (!fd_.valid()) {

@@ -23,12 +23,19 @@ class TracerLink {
   // Whoever was current is kept: threads may be in it.
   static void SetCurrent(TracerLink* link);
 
+  // From now on somebody takes in whatever comes as soon as it comes: descriptors tell of it. Also of tracers to come.
+  static void Serve();
+  // True when a new tracer has to be served at once: because of Serve(), or because threads sleep who do not know of it.
+  [[nodiscard]] static bool HasToBeServed();
+
+  // False once the tracer is gone.
+  [[nodiscard]] virtual bool is_there() const = 0;
   // Sleeps while `word` is `seen`, and takes in meanwhile what comes from the tracer. False at the deadline
   // (CLOCK_MONOTONIC; kNever: none); true means "look again".
   virtual bool Sleep(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns) = 0;
   // Takes in what has come.
   virtual void TakeIn() = 0;
-  // From now on somebody takes in whatever comes as soon as it comes: descriptors tell of it.
+  // From now on a thread of its own takes in whatever comes.
   virtual void KeepTakingIn() = 0;
 
   // The processes of a job. May throw std::bad_alloc.

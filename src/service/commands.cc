@@ -187,7 +187,7 @@ void Client::AnswerWaiting(Koid process, int32_t zx) {
 void Client::DoStart(const ring::Command& command) {
   Process* process = tracer_.tree().FindProcessByKoid(command.task);
   if (process == nullptr) return Answer(command, Gone());
-  if (!process->waits_for_start()) return Answer(command, ZX_ERR_BAD_STATE, "the process has been started already");
+  if (!process->parked) return Answer(command, ZX_ERR_BAD_STATE, "the process has been started already");
   tracer_.StartProcess(*process);
   // Whoever has started it must not find it new.
   for (const Thread* thread : process->threads) SendTask(RecordOf(*thread));

@@ -237,8 +237,9 @@ void Tracer::OnExecEvent(pid_t pid) {
   if (at_exec != AtExec::kNothing) Park(*thread);
   Apply(pid, Of(EventKind::kEventStop));
   Process* process = tree_.FindProcess(pid);
-  if (at_exec == AtExec::kStart && process != nullptr) StartProcess(*process);
-  if (at_exec == AtExec::kPark && process != nullptr) observer_.OnParked(*process);
+  if (process == nullptr) return;
+  if (at_exec == AtExec::kPark && process->parked) observer_.OnParked(*process);
+  if (at_exec == AtExec::kStart) StartProcess(*process);
 }
 
 void Tracer::TakeOverLeader(pid_t former, pid_t pid) {

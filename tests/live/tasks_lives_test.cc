@@ -1,8 +1,13 @@
 // Processes from their start to their end, as the calls tell of them.
 #include <gmock/gmock.h>
 #include <magenta/syscalls.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include <atomic>
+#include <thread>
 
 #include "live/zx_tasks.h"
 #include "support/proc_view.h"
@@ -162,6 +167,64 @@ TEST(Ended, WhenTheTracerDiesEveryCallSaysSo) {
   EXPECT_EQ(zx::Process::attach(*zx::Job::default_job(), pid, 0, &again), ZX_OK) << zxl_last_error();
   EXPECT_EQ(again.kill(), ZX_OK);
   AwaitEnd(again);
+}
+
+// ---- who waits, and since when -------------------------------------------------------------------------------------
+
+class Waiters : public testing::Test {
+ protected:
+  // A thread that waits for an exception and passes it on. Nobody else calls the library until it has.
+  void WaitInThread() {
+    waiter = std::thread([this] {
+      tid = gettid();
+      packet = NextPacket(port);
+      EXPECT_EQ(zx_port_queue(answered.get(), &packet), ZX_OK);
+    });
+    EXPECT_TRUE(WaitUntil([this] {
+      const auto call = BlockedCallOf(tid);
+      return call == SYS_futex || call == SYS_futex_waitv;
+    }));
+  }
+  void Fault() {
+    // Later than the last call of this thread returns, as a rule.
+    program = Spawn({"/bin/sh", "-c", "sleep 0.2; kill -SEGV $$"});
+    ASSERT_EQ(program.process.bind_exception_port(port, 1, 0), ZX_OK) << zxl_last_error();
+    ASSERT_EQ(program.process.start(), ZX_OK) << zxl_last_error();
+  }
+
+  zx::Port port = MakePort();
+  zx::Port answered = MakePort();
+  Program program;
+  std::thread waiter;
+  std::atomic<pid_t> tid = 0;
+  zx_port_packet_t packet = {};
+};
+
+TEST_F(Waiters, AThreadThatWaitsSinceBeforeTheFirstTaskIsWoken) {
+  WaitInThread();
+  Fault();
+  waiter.join();
+  EXPECT_EQ(packet.type, ZX_EXCP_GENERAL);
+}
+
+TEST_F(Waiters, AThreadThatWaitsSinceBeforeTheTracerDiedIsWokenByTheNextOne) {
+  const Program first = Spawn(kSleeper, ZXL_SPAWN_START);
+  const pid_t tracer = TracerOf(PidOf(first.process));
+  ASSERT_GT(tracer, 1);
+  WaitInThread();
+  ASSERT_EQ(kill(tracer, SIGKILL), 0);
+  EXPECT_EQ(first.process.wait_one(ZX_PROCESS_TERMINATED, Soon()), ZX_ERR_PEER_CLOSED);
+  Fault();
+  waiter.join();
+  EXPECT_EQ(packet.type, ZX_EXCP_GENERAL);
+  EXPECT_EQ(kill(PidOf(first.process), SIGKILL), 0);
+}
+
+TEST_F(Waiters, ADescriptorThatIsOlderThanTheFirstTaskTellsOfExceptions) {
+  pollfd ready = {.fd = -1, .events = POLLIN, .revents = 0};
+  ASSERT_EQ(port.get_fd(&ready.fd), ZX_OK);
+  Fault();
+  EXPECT_EQ(poll(&ready, 1, 60000), 1);
 }
 
 // ---- memory and registers ----------------------------------------------------------------------------------------

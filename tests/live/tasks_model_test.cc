@@ -545,7 +545,7 @@ std::string World::ProcessDifference(int process) const {
   const zx_signals_t signals = SignalsOf(handle);
   if (signals != (dead ? ZX_PROCESS_TERMINATED : 0)) return fmt::format("process {}: signals {:x}\n", process, signals);
   uint32_t flags = 0;
-  if (expected.life != Life::kNew) flags |= ZX_INFO_PROCESS_FLAG_STARTED;
+  if (expected.started) flags |= ZX_INFO_PROCESS_FLAG_STARTED;
   if (dead) flags |= ZX_INFO_PROCESS_FLAG_EXITED;
   if (!dead && expected.debugger.port != kNone) flags |= ZX_INFO_PROCESS_FLAG_DEBUGGER_ATTACHED;
   zx_info_process_t info = {};

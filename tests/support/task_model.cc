@@ -75,6 +75,7 @@ zx_status_t TaskModel::Start(int process) {
   ModelProcess& started = At(processes, process);
   if (started.life != Life::kNew) return ZX_ERR_BAD_STATE;
   started.life = Life::kAlive;
+  started.started = true;
   started.waits_to_begin = true;
   Raise(started.threads.front(), StartException(process, true));
   Begin(process);
@@ -91,7 +92,7 @@ void TaskModel::Begin(int process) {
 
 int TaskModel::Fork(int process) {
   const int job = At(processes, process).job;
-  processes.push_back({.job = job, .life = Life::kAlive});
+  processes.push_back({.job = job, .life = Life::kAlive, .started = true});
   const int child = static_cast<int>(processes.size()) - 1;
   threads.push_back({.process = child});
   const int thread = static_cast<int>(threads.size()) - 1;

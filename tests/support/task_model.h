@@ -49,6 +49,7 @@ struct ModelProcess {
   enum class Life { kNew, kAlive, kDead, kDetached };
   int job = kNone;
   Life life = Life::kNew;
+  bool started = false;
   int64_t return_code = 0;
   int tokens = 0;
   std::vector<int> threads;  // in the order of their birth
