@@ -116,13 +116,9 @@ void Client::Leave() {
   ports_.clear();
   for (const pid_t pid : tracer_.tree().ProcessIds()) {
     Process* process = tracer_.tree().FindProcess(pid);
-    if (process == nullptr) continue;
-    if (process->waits_for_start()) {
-      tracer_.KillProcess(*process);
-    } else if (!process->detaching) {
-      tracer_.DetachProcess(*process);
-    }
+    if (process != nullptr && process->waits_for_start()) tracer_.KillProcess(*process);
   }
+  tracer_.DetachAll();
 }
 
 void Client::DropSuspends() {

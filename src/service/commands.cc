@@ -359,7 +359,7 @@ void Client::DoList(const ring::Command& command) {
   if (const auto job = jobs_.find(command.task); job != jobs_.end()) {
     for (const pid_t pid : tracer_.tree().ProcessIdsIn(*job->second)) {
       const Process* process = tracer_.tree().FindProcess(pid);
-      if (process->job == job->second && !process->detached) koids.push_back(process->koid);
+      if (process->job == job->second) koids.push_back(process->koid);
     }
   } else if (const Process* process = tracer_.tree().FindProcessByKoid(command.task); process != nullptr) {
     for (const Thread* thread : process->threads) {

@@ -9,6 +9,9 @@
 namespace zxctl {
 namespace {
 
+// So many looks at a process's threads have to find nothing new.
+constexpr int kQuietRounds = 2;
+
 Status Refusal(pid_t pid, const OpResult& seized) {
   return Status::FromErrno(fmt::format("cannot trace process {}", pid), seized.error(), pid);
 }
@@ -72,9 +75,9 @@ Result<Process*> Tracer::AttachProcess(pid_t pid, Job& job) {
   const OpResult seized = ops_.Seize(pid, Options(true));
   if (!seized.ok()) return Fail(Refusal(pid, seized));
   Process& process = TakeUp(pid, job);
-  // What a seized thread clones is seized with it, so that each round finds fewer.
-  while (SeizeThreads(process)) {
-  }
+  // What a seized thread clones is seized with it, so that each round finds fewer. One that finds none may have missed a
+  // thread: a list is read in pieces, and the next one begins further on than it should if threads have ended meanwhile.
+  for (int quiet_rounds = 0; quiet_rounds < kQuietRounds;) quiet_rounds = SeizeThreads(process) ? 0 : quiet_rounds + 1;
   return &process;
 }
 
@@ -111,13 +114,11 @@ void Tracer::StartProcess(Process& process) {
 
 void Tracer::DetachAll() {
   detaching_ = true;
-  for (const pid_t tid : tree_.ThreadIds()) {
-    AdoptOrphan(tid);
-    Thread* thread = tree_.FindThread(tid);
-    if (thread == nullptr || thread->state.life == Lifecycle::kExiting) continue;
-    LeaveWhenHeld(*thread);
+  for (const pid_t tid : tree_.ThreadIds()) AdoptOrphan(tid);
+  for (const pid_t pid : tree_.ProcessIds()) {
+    Process* process = tree_.FindProcess(pid);
+    if (process != nullptr) DetachProcess(*process);
   }
-  for (const pid_t pid : tree_.ProcessIds()) LeaveBehindIfOver(pid);
 }
 
 void Tracer::DetachProcess(Process& process) {
@@ -129,22 +130,10 @@ void Tracer::DetachProcess(Process& process) {
     Thread* thread = tree_.FindThread(tid);
     if (thread != nullptr && thread->state.life != Lifecycle::kExiting) LeaveWhenHeld(*thread);
   }
-  LeaveBehindIfOver(pid);
+  if (Process* left = tree_.FindProcess(pid); left != nullptr) ForgetIfLetGo(*left);
 }
 
-// A leader that has exited cannot be let go, and its end is not told before its threads end: nobody waits for it.
-void Tracer::LeaveBehindIfOver(pid_t pid) {
-  Process* process = tree_.FindProcess(pid);
-  if (process == nullptr || process->detached) return;
-  const auto exits = [](const Thread* thread) { return thread->state.life == Lifecycle::kExiting; };
-  if (!std::all_of(process->threads.begin(), process->threads.end(), exits)) return;
-  tree_.LeaveBehind(*process);
-  observer_.OnProcessDetached(*process);
-}
-
-bool Tracer::IsLeaving(const Thread& thread) const {
-  return detaching_ || (thread.process != nullptr && thread.process->detaching);
-}
+bool Tracer::IsLeaving(const Thread& thread) { return thread.process != nullptr && thread.process->detaching; }
 
 void Tracer::LeaveWhenHeld(Thread& thread) {
   if (thread.state.hold == HoldPhase::kHeld) return DetachHeld(thread);
@@ -155,12 +144,31 @@ void Tracer::DetachHeld(Thread& thread) {
   if (thread.state.exception == ExceptionPhase::kRaised) sink_.Withdraw(thread.tid);
   DropWatch(thread);
   CloseStatFile(thread);
+  CountHeldTime(thread);
   (void)ops_.Detach(thread.tid, thread.state.pending_signal);
   observer_.OnThreadGone(thread);
-  const pid_t pid = thread.process == nullptr ? 0 : thread.process->pid;
-  if (pid != 0 && thread.process->threads.size() == 1) observer_.OnProcessDetached(*thread.process);
+  Process* process = thread.process;
+  const bool last = process != nullptr && process->threads.size() == 1;
+  if (last) observer_.OnProcessDetached(*process);
   tree_.RemoveThread(thread.tid);
-  if (pid != 0) LeaveBehindIfOver(pid);
+  if (process != nullptr && !last) ForgetIfLetGo(*process);
+}
+
+// A thread that is past its exit stop cannot be detached, and a leader stays like that as long as other threads live, or
+// until one of them executes a program and takes its place. The kernel lets it go when it ends, or when the tracer does.
+void Tracer::ForgetIfLetGo(Process& process) {
+  const auto only_ends = [](const Thread* thread) {
+    return thread->state.life == Lifecycle::kExiting && thread->state.exception == ExceptionPhase::kNone;
+  };
+  const std::vector<Thread*> threads = process.threads;
+  if (!process.detaching || !std::all_of(threads.begin(), threads.end(), only_ends)) return;
+  for (Thread* thread : threads) {
+    DropWatch(*thread);
+    CloseStatFile(*thread);
+    observer_.OnThreadGone(*thread);
+  }
+  observer_.OnProcessDetached(process);
+  for (const Thread* thread : threads) tree_.RemoveThread(thread->tid);
 }
 
 }  // namespace zxctl

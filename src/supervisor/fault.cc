@@ -144,8 +144,8 @@ bool Tracer::OfferForcedDeath(Thread& thread, int signo) {
 bool Tracer::OfferExit(Thread& thread) {
   if (!sink_.WantsExit(*thread.process)) return false;
   arch::Registers registers{};
-  const bool by_itself =
-      !thread.killed && ops_.GetRegisters(thread.tid, registers).ok() && arch::SystemCallNumber(registers) == SYS_exit;
+  const bool by_itself = thread.kill == KillPhase::kNone && ops_.GetRegisters(thread.tid, registers).ok() &&
+                         arch::SystemCallNumber(registers) == SYS_exit;
   if (by_itself) {
     current_fault_ = {.thread = &thread, .kind = FaultKind::kExit};
   } else {

@@ -8,10 +8,16 @@
 
 namespace zxctl {
 
+// Before its program is there, nothing can be held back but the program.
+bool Tracer::IsSuspendWanted(const Thread& thread) {
+  if (thread.process->at_exec != AtExec::kNothing) return false;
+  return thread.suspends > 0 || thread.suspend_flag || thread.process->suspends > 0;
+}
+
 bool Tracer::IsWanted(const Thread& thread) {
   const Process& process = *thread.process;
-  return thread.suspends > 0 || thread.suspend_flag || process.suspends > 0 || process.hold != nullptr ||
-         process.parked || process.detaching || thread.kill_wanted;
+  if (thread.kill != KillPhase::kNone) return thread.kill == KillPhase::kWanted;
+  return IsSuspendWanted(thread) || process.hold != nullptr || process.parked || process.detaching;
 }
 
 void Tracer::UpdateHold(pid_t tid) {
@@ -22,6 +28,11 @@ void Tracer::UpdateHold(pid_t tid) {
   if (!wanted && thread->state.hold != HoldPhase::kNone) return Apply(tid, {.kind = EventKind::kRelease});
   if (NeedsToAdvance(*thread)) return Apply(tid, {.kind = EventKind::kAdvance});
   if (IsSuspended(*thread) != thread->told_suspended) TellChange(*thread);
+}
+
+void Tracer::InterruptAndResume(Thread& thread) {
+  (void)ops_.Interrupt(thread.tid);
+  Resume(thread, 0);
 }
 
 void Tracer::UpdateHolds(const Process& process) {
@@ -76,8 +87,7 @@ void Tracer::ReleaseProcess(pid_t pid) {
 bool Tracer::IsSuspended(const Thread& thread) {
   const ThreadState& state = thread.state;
   if (thread.process == nullptr || state.life != Lifecycle::kAlive || thread.process->parked) return false;
-  const bool wanted = thread.suspends > 0 || thread.suspend_flag || thread.process->suspends > 0;
-  return wanted && state.hold == HoldPhase::kHeld && state.exception == ExceptionPhase::kNone &&
+  return IsSuspendWanted(thread) && state.hold == HoldPhase::kHeld && state.exception == ExceptionPhase::kNone &&
          state.stop != PtraceStop::kEvent;
 }
 
@@ -86,7 +96,7 @@ bool Tracer::IsSuspended(const Thread& thread) {
 bool Tracer::NeedsToAdvance(const Thread& thread) {
   const ThreadState& state = thread.state;
   if (thread.process == nullptr || thread.process->parked || thread.process->hold != nullptr) return false;
-  const bool wanted = thread.suspends > 0 || thread.suspend_flag || thread.process->suspends > 0 || thread.kill_wanted;
+  const bool wanted = IsSuspendWanted(thread) || thread.kill == KillPhase::kWanted;
   return wanted && state.life == Lifecycle::kAlive && state.hold == HoldPhase::kHeld &&
          state.exception == ExceptionPhase::kNone && state.stop == PtraceStop::kEvent;
 }
@@ -135,18 +145,17 @@ Result<void> Tracer::KillThread(Thread& thread) {
   if (ops_.GetRegisters(thread.tid, registers).ok() && arch::CodeBits(registers) == arch::Bits::k32) {
     return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "a thread of 32-bit code cannot be killed alone"});
   }
-  thread.kill_wanted = true;
-  UpdateHold(thread.tid);
-  if (const Thread* stands = tree_.FindThread(thread.tid);
-      stands != nullptr && stands->state.hold == HoldPhase::kHeld) {
-    MakeExitCall(stands->tid);
-  }
+  if (thread.kill != KillPhase::kNone || thread.state.life == Lifecycle::kExiting) return {};
+  const pid_t tid = thread.tid;
+  thread.kill = KillPhase::kWanted;
+  UpdateHold(tid);
+  MakeExitCall(tid);
   return {};
 }
 
 void Tracer::MakeExitCall(pid_t tid) {
   Thread* thread = tree_.FindThread(tid);
-  if (thread == nullptr || !thread->kill_wanted || thread->state.hold != HoldPhase::kHeld) return;
+  if (thread == nullptr || thread->kill != KillPhase::kWanted || thread->state.hold != HoldPhase::kHeld) return;
   if (thread->state.exception == ExceptionPhase::kRaised) {
     sink_.Withdraw(tid);
     thread->state.pending_signal = 0;
@@ -161,12 +170,10 @@ void Tracer::MakeExitCall(pid_t tid) {
   arch::SetSystemCall(registers, at, SYS_exit, 0);
   if (!ops_.SetRegisters(tid, registers).ok()) return;
   DropWatch(*thread);
-  // Nothing holds a thread back from its own end.
-  thread->suspends = 0;
-  thread->suspend_flag = false;
-  thread->kill_wanted = false;
-  thread->killed = true;
+  thread->kill = KillPhase::kMade;
   thread->state.pending_signal = 0;
+  // Job control does not hold it back either.
+  if (thread->state.stop == PtraceStop::kGroup) thread->state.stop = PtraceStop::kTrap;
   Apply(tid, {.kind = EventKind::kRelease});
 }
 

@@ -38,15 +38,8 @@ Process& TaskTree::AddProcess(pid_t pid, Job& job) {
   return *slot;
 }
 
-void TaskTree::LeaveBehind(Process& process) {
-  if (process.detached) return;
-  process.detached = true;
-  --process.job->processes;
-  left_behind_ += process.threads.size();
-}
-
 void TaskTree::Drop(const Process& process) {
-  if (!process.detached) --process.job->processes;
+  --process.job->processes;
   processes_by_koid_.erase(process.koid);
 }
 
@@ -89,7 +82,6 @@ void TaskTree::Join(Thread& thread, Process& process) {
 void TaskTree::Leave(Thread& thread) {
   Process* process = thread.process;
   if (process == nullptr) return;
-  if (process->detached) --left_behind_;
   thread.process = nullptr;
   auto& threads = process->threads;
   // Threads mostly end in the order they came or the reverse; the order kept here means nothing.

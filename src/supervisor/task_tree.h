@@ -41,6 +41,13 @@ struct FirstFault {
   bool stale = false;
 };
 
+// A thread that is killed alone makes the exit call itself.
+enum class KillPhase : uint8_t {
+  kNone,
+  kWanted,  // as soon as it stands
+  kMade,    // it is on its way, and nothing holds it any more
+};
+
 struct Thread {
   pid_t tid = 0;
   ThreadState state;
@@ -50,13 +57,13 @@ struct Thread {
   UniqueFd stat_fd;  // its stat file, once it was looked at
   // After a job-control stop the interrupted call fails with EINTR, supervised or not, until the next call.
   bool job_stop_broke_call = false;
-  bool would_die = false;            // of the signal it stands at, if that is delivered
-  bool suspend_flag = false;         // set by a suspend without a token
-  bool told_suspended = false;       // what the observer heard last
-  uint32_t suspends = 0;             // tokens
-  int wait_status = 0;               // once it is gone
-  bool kill_wanted = false;          // it is to make the exit call as soon as it stands
-  bool killed = false;               // it makes that call: nobody is waited for
+  bool would_die = false;       // of the signal it stands at, if that is delivered
+  bool suspend_flag = false;    // set by a suspend without a token
+  bool told_suspended = false;  // what the observer heard last
+  uint32_t suspends = 0;        // tokens
+  int wait_status = 0;          // once it is gone
+  int64_t held_since_ns = 0;    // while it is held; 0: it is not
+  KillPhase kill = KillPhase::kNone;
   bool exit_option = false;          // it has PTRACE_O_TRACEEXIT
   std::unique_ptr<CallWatch> watch;  // a call that was restarted and has a timeout
   std::unique_ptr<FirstFault> first_fault;
@@ -86,7 +93,6 @@ struct Process {
   bool looked_for_filter = false;
   bool debugged = false;   // somebody wants to hear of its threads' starts and exits
   bool detaching = false;  // its threads are let go as they stop
-  bool detached = false;   // they were; what is left of it is a leader that has exited before its threads
   AtExec at_exec = AtExec::kNothing;
   bool parked = false;    // stands at its first instruction until it is started
   uint32_t suspends = 0;  // tokens
@@ -117,9 +123,6 @@ class TaskTree {
   [[nodiscard]] Process* FindProcessByKoid(Koid koid);
   [[nodiscard]] Job* FindJobByKoid(Koid koid);
 
-  // The process counts no longer: it is not in its job any more, and nobody waits for what is left of it.
-  void LeaveBehind(Process& process);
-
   // Puts a thread that has no process yet into one.
   void Join(Thread& thread, Process& process);
   // Removes a thread, and its process with the last one. References to both end here.
@@ -130,8 +133,6 @@ class TaskTree {
 
   [[nodiscard]] Job& root_job() { return root_job_; }
   [[nodiscard]] size_t thread_count() const { return threads_.size(); }
-  // Of these, those that were left behind.
-  [[nodiscard]] size_t left_behind() const { return left_behind_; }
   // The pids of all processes now.
   [[nodiscard]] std::vector<pid_t> ProcessIds() const;
   [[nodiscard]] std::vector<pid_t> ThreadIds() const;
@@ -144,7 +145,6 @@ class TaskTree {
   void Drop(const Process& process);
 
   Koid next_koid_ = 1024;
-  size_t left_behind_ = 0;
   Job root_job_;
   std::unordered_map<pid_t, std::unique_ptr<Thread>> threads_;
   std::unordered_map<pid_t, std::unique_ptr<Process>> processes_;

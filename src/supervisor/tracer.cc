@@ -102,13 +102,14 @@ void Tracer::AdoptOrphan(pid_t tid) {
   // Without a /proc entry it is dead, and the wait will say so; until then it counts as a process of its own.
   const pid_t known = pid != 0 ? pid : tid;
   Process* process = tree_.FindProcess(known);
-  JoinProcess(*thread, process != nullptr ? *process : NewProcess(known, tree_.root_job()));
-  if (thread->state.life == Lifecycle::kUnannounced) FirstStop(*thread);
+  thread = JoinProcess(*thread, process != nullptr ? *process : NewProcess(known, tree_.root_job()));
+  if (thread != nullptr && thread->state.life == Lifecycle::kUnannounced) FirstStop(*thread);
 }
 
 Process& Tracer::NewProcess(pid_t pid, Job& job) {
   Process& process = tree_.AddProcess(pid, job);
   process.start_ns = clock_.NowNs();
+  process.detaching = detaching_;
   // Whoever kills a job has seen all processes that were there; this one came too late.
   if (job.killed) ops_.Kill(pid);
   observer_.OnProcessBorn(process);
@@ -161,21 +162,23 @@ void Tracer::Announce(Thread& creator, pid_t tid) {
     stats_.max_tracees = std::max<uint64_t>(stats_.max_tracees, tree_.thread_count());
   }
   thread->exit_option = inherits_exit_option;
-  JoinProcess(*thread, process);
-  if (thread->state.life != Lifecycle::kUnannounced) return;
+  thread = JoinProcess(*thread, process);
+  if (thread == nullptr || thread->state.life != Lifecycle::kUnannounced) return;
   if (DetachIfUnfollowed(*thread)) return;
   SetExitOption(*thread);
   FirstStop(*thread);
 }
 
-void Tracer::JoinProcess(Thread& thread, Process& process) {
+Thread* Tracer::JoinProcess(Thread& thread, Process& process) {
+  const pid_t tid = thread.tid;
   tree_.Join(thread, process);
   if (!process.looked_for_filter && process.threads.size() > 1) {
     process.looked_for_filter = true;
     process.filtered = ops_.ReadSeccompMode(process.pid) != 0;
   }
   if (process.hold != nullptr) ++process.hold->waiting;
-  UpdateHold(thread.tid);
+  UpdateHold(tid);
+  return tree_.FindThread(tid);
 }
 
 // Only leaders stop at their exit, where a death without a signal stop can still be looked at; threads are spared that,
@@ -247,8 +250,8 @@ void Tracer::TakeOverLeader(pid_t former, pid_t pid) {
   if (former == pid || caller == nullptr) return;
   const Thread* leader = tree_.FindThread(pid);
   if (caller->process == nullptr && leader != nullptr && leader->process != nullptr) {
-    JoinProcess(*caller, *leader->process);
     caller->state.life = Lifecycle::kAlive;
+    tree_.Join(*caller, *leader->process);
   }
   // The leader's end is never reported: its tid is taken over.
   Apply(pid, Of(EventKind::kGone));
@@ -294,6 +297,7 @@ void Tracer::Apply(pid_t tid, Event event) {
   if (thread == nullptr) return;
   if (begins_to_exit || IsSuspended(*thread) != thread->told_suspended) TellChange(*thread);
   if (NeedsToAdvance(*thread)) Apply(tid, Of(EventKind::kAdvance));
+  if (begins_to_exit && thread->process != nullptr) ForgetIfLetGo(*thread->process);
 }
 
 void Tracer::TellChange(Thread& thread) {
@@ -323,8 +327,9 @@ void Tracer::Perform(pid_t tid, const Step& step) {
         sink_.Withdraw(tid);
         break;
       case Action::kReportHeld:
+        thread->held_since_ns = clock_.NowNs();
         CountHeld(thread->process);
-        if (thread->kill_wanted) MakeExitCall(tid);
+        MakeExitCall(tid);
         if (thread = tree_.FindThread(tid); thread == nullptr) return;
         if (IsLeaving(*thread) && thread->state.hold == HoldPhase::kHeld) DetachHeld(*thread);
         break;
@@ -340,12 +345,20 @@ void Tracer::Forget(Thread& thread) {
   CloseStatFile(thread);
   observer_.OnThreadGone(thread);
   Process* process = thread.process;
-  if (process != nullptr && process->threads.size() == 1) observer_.OnProcessGone(*process, thread.wait_status);
+  // Of a process that is being let go only the leader's end, which the kernel tells of last, is its end.
+  const bool last = process != nullptr && process->threads.size() == 1;
+  if (last && (thread.tid == process->pid || !process->detaching)) {
+    observer_.OnProcessGone(*process, thread.wait_status);
+  } else if (last) {
+    observer_.OnProcessDetached(*process);
+  }
   tree_.RemoveThread(thread.tid);
+  if (process != nullptr && !last) ForgetIfLetGo(*process);
 }
 
 void Tracer::Resume(Thread& thread, int signo) {
   if (thread.process != nullptr && thread.state.life == Lifecycle::kAlive) SetExitOption(thread);
+  if (thread.held_since_ns != 0) CountHeldTime(thread);
   const bool until_syscall = thread.watch != nullptr || thread.job_stop_broke_call;
   (void)ops_.Resume(thread.tid, until_syscall ? ResumeMode::kUntilSyscall : ResumeMode::kContinue, signo);
 }

@@ -70,7 +70,7 @@ class Tracer {
   [[nodiscard]] Result<Process*> AttachProcess(pid_t pid, Job& job);
   // Lets a process go unsupervised, each thread as soon as it stops, with its pending signal; OnProcessDetached() follows.
   void DetachProcess(Process& process);
-  // Lets a parked process run, once the handlers that want to know have been told.
+  // Lets a process run that is parked, or will be, once the handlers that want to know have been told.
   void StartProcess(Process& process);
 
   // What wait told. Unknown tids are new tracees.
@@ -106,7 +106,7 @@ class Tracer {
   [[nodiscard]] TaskTree& tree() { return tree_; }
   [[nodiscard]] PtraceOps& ops() { return ops_; }
   [[nodiscard]] const TracerStats& stats() const { return stats_; }
-  [[nodiscard]] bool idle() const { return tree_.thread_count() == tree_.left_behind(); }
+  [[nodiscard]] bool idle() const { return tree_.thread_count() == 0; }
 
  private:
   // A hold that has not taken effect by then goes on without the threads that are missing.
@@ -127,7 +127,8 @@ class Tracer {
   void Announce(Thread& creator, pid_t tid);
   Process& ProcessOfNewcomer(Process& creator, pid_t tid);
   void AdoptOrphan(pid_t tid);
-  void JoinProcess(Thread& thread, Process& process);
+  // The thread, or null if it was let go at once.
+  Thread* JoinProcess(Thread& thread, Process& process);
 
   // Feeds the state machine and carries out the actions. The thread may be gone afterwards.
   void Apply(pid_t tid, Event event);
@@ -143,6 +144,9 @@ class Tracer {
   [[nodiscard]] static bool IsWanted(const Thread& thread);
   [[nodiscard]] static bool NeedsToAdvance(const Thread& thread);
   void MakeExitCall(pid_t tid);
+  [[nodiscard]] static bool IsSuspendWanted(const Thread& thread);
+  // Sends a thread on from where it stands, to stop again before it runs any of its program.
+  void InterruptAndResume(Thread& thread);
   uint64_t FindSystemCallInstruction(const Thread& thread, const arch::Registers& registers);
   void UpdateHold(pid_t tid);
   void UpdateHolds(const Process& process);
@@ -154,9 +158,10 @@ class Tracer {
   // True when there was one that is not in the tree yet.
   bool SeizeThreads(Process& process);
   void DetachHeld(Thread& thread);
+  // Takes a process out whose last threads can only end.
+  void ForgetIfLetGo(Process& process);
   void LeaveWhenHeld(Thread& thread);
-  void LeaveBehindIfOver(pid_t pid);
-  [[nodiscard]] bool IsLeaving(const Thread& thread) const;
+  [[nodiscard]] static bool IsLeaving(const Thread& thread);
 
   // ---- interrupted calls (interrupted_call.cc) ----
   void RepairAfterSignal(Thread& thread, int signo);
@@ -168,6 +173,10 @@ class Tracer {
   int64_t TimeoutResult(const Thread& thread, const arch::RestartableCall& call);
   int64_t TimeoutNs(const Thread& thread, const arch::RestartableCall& call);
   void ArmCallTimer(Thread& thread);
+  void FollowWatch(Thread& thread);
+  void CountHeldTime(Thread& thread);
+  template <typename T>
+  void SubtractTime(const Thread& thread, const arch::TimeLeft& left, int64_t held_ns);
   void DropWatch(Thread& thread);
   bool IsIgnored(Thread& thread, int signo);
 

@@ -112,6 +112,17 @@ struct RestartableCall {
 // 32-bit entry: its numbers differ.
 [[nodiscard]] std::optional<RestartableCall> FindRestartableCall(const Registers& registers, bool compat);
 
+// Where a call that will run again has left the rest of its time: {seconds, fraction}, each of `bytes` bytes, the fraction
+// counting `unit_ns`.
+struct TimeLeft {
+  uint64_t address = 0;
+  uint8_t bytes = 8;
+  uint16_t unit_ns = 1;
+};
+// For the calls that the kernel runs again with the time left that it has written to the program's memory: select() and its
+// kin. Nothing for others, and for those without a time limit.
+[[nodiscard]] std::optional<TimeLeft> FindTimeLeft(const Registers& registers, bool compat);
+
 // Registers with which the thread runs its interrupted call again.
 void SetRestart(Registers& registers);
 // Registers with which the thread returns `result` from its interrupted call and the kernel restarts nothing.
