@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/unique_fd.h"
+#include "live/tasks_model_ops.h"
 #include "support/handles.h"
 #include "support/supervised.h"
 #include "support/task_model.h"
@@ -32,60 +33,6 @@ namespace {
 constexpr int64_t kPatienceNs = 10 * kNsPerSec;
 constexpr size_t kMaxProcesses = 4;
 constexpr size_t kSockets = 3;
-
-// What a step does.
-struct Kind {
-  enum : int {
-    kNothing,  // the simplest: what shrinking arrives at
-    kCreateJob,
-    kSpawn,
-    kStart,
-    kFault,
-    kBind,
-    kUnbind,
-    kCreatePort,
-    kClosePort,
-    kSuspendThread,
-    kSuspendProcess,
-    kCloseToken,
-    kSetFlag,
-    kResume,
-    kResumeException,
-    kTryNext,
-    kResumeFrom,
-    kKillThread,
-    kKillProcess,
-    kKillJob,
-    kExec,
-    kFork,
-    kExitThread,
-    kExitProcess,
-    kDetach,
-  };
-};
-
-// How often each comes.
-constexpr std::array<std::pair<int, int>, 25> kWeights = {{
-    {Kind::kNothing, 1},        {Kind::kCreateJob, 2},      {Kind::kSpawn, 6},
-    {Kind::kStart, 10},         {Kind::kFault, 24},         {Kind::kBind, 20},
-    {Kind::kUnbind, 8},         {Kind::kCreatePort, 4},     {Kind::kClosePort, 2},
-    {Kind::kSuspendThread, 12}, {Kind::kSuspendProcess, 6}, {Kind::kCloseToken, 14},
-    {Kind::kSetFlag, 6},        {Kind::kResume, 8},         {Kind::kResumeException, 16},
-    {Kind::kTryNext, 10},       {Kind::kResumeFrom, 6},     {Kind::kKillThread, 2},
-    {Kind::kKillProcess, 1},    {Kind::kKillJob, 1},        {Kind::kExec, 4},
-    {Kind::kFork, 4},           {Kind::kExitThread, 3},     {Kind::kExitProcess, 1},
-    {Kind::kDetach, 1},
-}};
-
-struct Op {
-  int kind = Kind::kNothing;
-  int a = 0;
-  int b = 0;
-};
-
-std::ostream& operator<<(std::ostream& out, const Op& op) {
-  return out << op.kind << '(' << op.a << ',' << op.b << ')';
-}
 
 struct RealProcess {
   zx_handle_t handle = ZX_HANDLE_INVALID;
@@ -698,20 +645,9 @@ void World::Do(const Op& op) {
   Settle();
 }
 
-rc::Gen<std::vector<Op>> Sequences() {
-  // Of all sizes from the first sequence on.
-  const auto number = rc::gen::resize(rc::kNominalSize, rc::gen::inRange(0, 1000));
-  std::vector<int> pool;
-  for (const auto& [kind, weight] : kWeights) pool.insert(pool.end(), static_cast<size_t>(weight), kind);
-  const auto op = rc::gen::map(rc::gen::tuple(rc::gen::elementOf(pool), number, number), [](const auto& t) {
-    return Op{std::get<0>(t), std::get<1>(t), std::get<2>(t)};
-  });
-  // Elements shrink to nothing; the number of steps does not, so that what is said of its length stays true.
-  return rc::gen::mapcat(rc::gen::resize(rc::kNominalSize, rc::gen::inRange<size_t>(50, 80)),
-                         [op](size_t count) { return rc::gen::container<std::vector<Op>>(count, op); });
-}
-
 TEST(TaskModel, TasksDoWhatTheModelDoes) {
+  // What is in the environment already goes first.
+  setenv("RC_PARAMS", getenv("ZX_SOAK") != nullptr ? "max_success=100000" : "max_success=500", 0);
   const bool holds = rc::check("tasks do what the model does", [] {
     const auto ops = *Sequences();
     World world;

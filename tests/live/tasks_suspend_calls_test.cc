@@ -27,10 +27,10 @@ constexpr int64_t kLateNs = 50 * kNsPerMs;
 constexpr int kTurns = 4 + 2 * kSuspends;
 
 enum class End {
-  kEvent,          // what it waits for happens
-  kTimeout,        // its time passes
-  kSignalDuring,   // a signal that the program catches comes while it is suspended
-  kSignalAfter,    // it comes after the last suspend
+  kEvent,         // what it waits for happens
+  kTimeout,       // its time passes
+  kSignalDuring,  // a signal that the program catches comes while it is suspended
+  kSignalAfter,   // it comes after the last suspend
 };
 
 struct Cell {
