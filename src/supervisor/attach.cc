@@ -11,16 +11,18 @@ namespace {
 
 // So many looks at a process's threads have to find nothing new.
 constexpr int kQuietRounds = 2;
+// An exec in a process that is attached to is waited for so often, each time as long as PtraceOps::Seize() waits.
+constexpr int kExecTries = 100;
 
 Status Refusal(pid_t pid, const OpResult& seized) {
   return Status::FromErrno(fmt::format("cannot trace process {}", pid), seized.error(), pid);
 }
 
-Result<void> CheckAttachable(pid_t pid, const std::optional<TaskFacts>& facts) {
+Result<void> CheckAttachable(pid_t pid, const std::optional<TaskFacts>& facts, size_t threads) {
   if (!facts || facts->process != pid) {
     return Fail(Status{.zx = ZX_ERR_NOT_FOUND, .sys_errno = ESRCH, .what = fmt::format("there is no process {}", pid)});
   }
-  if (facts->kernel_thread || facts->IsZombie()) {
+  if (facts->kernel_thread || (facts->IsZombie() && threads <= 1)) {
     return Fail(
         Status{.zx = ZX_ERR_BAD_STATE,
                .what = fmt::format("process {} is a {}", pid, facts->kernel_thread ? "kernel thread" : "zombie")});
@@ -46,15 +48,15 @@ Result<void> Tracer::SeizeRoot(pid_t pid) {
 Result<Process*> Tracer::SeizeNewborn(pid_t pid, Job& job, bool park) {
   const OpResult seized = ops_.Seize(pid, Options(true));
   if (!seized.ok()) return Fail(Refusal(pid, seized));
-  Process& process = TakeUp(pid, job);
+  Process& process = TakeUp(pid, pid, job);
   process.at_exec = park ? AtExec::kPark : AtExec::kStart;
   if (park) process.start_ns = 0;
   return &process;
 }
 
-Process& Tracer::TakeUp(pid_t pid, Job& job) {
+Process& Tracer::TakeUp(pid_t pid, pid_t tid, Job& job) {
   Process& process = NewProcess(pid, job);
-  AddSeized(process, pid);
+  AddSeized(process, tid);
   return process;
 }
 
@@ -66,31 +68,96 @@ void Tracer::AddSeized(Process& process, pid_t tid) {
   tree_.Join(thread, process);
 }
 
+bool Tracer::MayBeInExec(pid_t pid, const std::optional<TaskFacts>& facts, size_t threads) {
+  return facts ? facts->IsZombie() && threads <= 1 : ops_.IsThreadOf(pid, pid);
+}
+
 Result<Process*> Tracer::AttachProcess(pid_t pid, Job& job) {
   if (tree_.FindProcess(pid) != nullptr) {
     return Fail(
         Status{.zx = ZX_ERR_ALREADY_BOUND, .what = fmt::format("process {} is under supervision already", pid)});
   }
-  if (const auto attachable = CheckAttachable(pid, ops_.ReadFacts(pid)); !attachable) return Fail(attachable.error());
-  const OpResult seized = ops_.Seize(pid, Options(true));
-  if (!seized.ok()) return Fail(Refusal(pid, seized));
-  Process& process = TakeUp(pid, job);
-  // What a seized thread clones is seized with it, so that each round finds fewer. One that finds none may have missed a
-  // thread: a list is read in pieces, and the next one begins further on than it should if threads have ended meanwhile.
-  for (int quiet_rounds = 0; quiet_rounds < kQuietRounds;) quiet_rounds = SeizeThreads(process) ? 0 : quiet_rounds + 1;
-  return &process;
+  auto facts = ops_.ReadFacts(pid);
+  size_t threads = ops_.ListThreads(pid).size();
+  // While a thread takes its leader's place in an exec, /proc shows nothing or a zombie for a moment.
+  for (int tries = 0; tries < kExecTries && MayBeInExec(pid, facts, threads); ++tries) {
+    threads = ops_.ListThreads(pid).size();
+    facts = ops_.ReadFacts(pid);
+  }
+  const auto attachable = CheckAttachable(pid, facts, threads);
+  if (!attachable) return Fail(attachable.error());
+  const auto first = SeizeFirst(pid);
+  if (!first) return Fail(first.error());
+  Process& process = TakeUp(pid, *first, job);
+  if (SeizeAllThreads(process)) return &process;
+  DetachProcess(process);
+  return Fail(Status{.zx = ZX_ERR_BAD_STATE,
+                     .sys_errno = EBUSY,
+                     .what = fmt::format("process {} is executing a program and does not get on with it", pid)});
 }
 
-bool Tracer::SeizeThreads(Process& process) {
-  bool found_new = false;
-  for (const pid_t tid : ops_.ListThreads(process.pid)) {
-    if (tree_.FindThread(tid) != nullptr) continue;
-    // One that is gone, or that came with its creator, is refused.
-    if (!ops_.Seize(tid, Options(false)).ok()) continue;
-    AddSeized(process, tid);
-    found_new = true;
+Result<pid_t> Tracer::SeizeFirst(pid_t pid) {
+  OpResult refused(ESRCH);
+  int refusals = 0;
+  for (int tries = 0; tries < kExecTries; ++tries) {
+    bool again = false;
+    for (const pid_t tid : ops_.ListThreads(pid)) {
+      const OpResult seized = ops_.Seize(tid, Options(tid == pid));
+      if (seized.ok()) return tid;
+      again = again || seized.error() == EBUSY;
+      if (tid == pid) refused = seized;
+    }
+    // A leader that has just ended is one whose place another thread is about to take, or has taken by now; or the process
+    // ends.
+    const auto leader = ops_.ReadFacts(pid);
+    const bool stands = leader && !leader->IsZombie() && !again;
+    if (stands && ++refusals > 1) break;
   }
-  return found_new;
+  return Fail(Refusal(pid, refused));
+}
+
+// What a seized thread clones is seized with it, so that each round finds fewer. One that finds none may have missed a
+// thread: a list is read in pieces, and the next one begins further on than it should if threads have ended meanwhile.
+bool Tracer::SeizeAllThreads(Process& process) {
+  int execs = 0;
+  for (int quiet_rounds = 0; quiet_rounds < kQuietRounds;) {
+    const Found found = SeizeThreads(process);
+    quiet_rounds = found == Found::kNothingNew ? quiet_rounds + 1 : 0;
+    if (found != Found::kExec) continue;
+    if (++execs > kExecTries) return false;
+    TakeEndsOf(process);
+  }
+  return true;
+}
+
+Tracer::Found Tracer::SeizeThreads(Process& process) {
+  Found found = Found::kNothingNew;
+  for (const pid_t tid : ops_.ListThreads(process.pid)) {
+    Thread* known = tree_.FindThread(tid);
+    if (known != nullptr && known->state.life != Lifecycle::kExiting) continue;
+    // One that is gone, that ends, or that came with its creator, is refused.
+    const OpResult seized = ops_.Seize(tid, Options(tid == process.pid));
+    if (seized.error() == EBUSY) return Found::kExec;
+    if (!seized.ok()) continue;
+    found = Found::kSome;
+    if (known == nullptr) {
+      AddSeized(process, tid);
+    } else {
+      // The leader that was known by this number has ended in the exec of the thread that has it now.
+      known->state = {.life = Lifecycle::kAlive};
+    }
+  }
+  return found;
+}
+
+// A thread that executes a program waits for the end of all others, and those that are traced end only when they are waited
+// for.
+void Tracer::TakeEndsOf(const Process& process) {
+  std::vector<pid_t> tids;
+  for (const Thread* thread : process.threads) tids.push_back(thread->tid);
+  for (const pid_t tid : tids) {
+    if (const WaitResult result = ops_.Wait(tid); result.tid > 0) OnWait(result);
+  }
 }
 
 void Tracer::StartProcess(Process& process) {

@@ -49,6 +49,8 @@ class PtraceOps {
  public:
   virtual ~PtraceOps() = default;
 
+  // EBUSY when a thread of the process is executing a program: the kernel lets nobody attach meanwhile. That may last until
+  // the caller has dealt with the ends of threads that it traces already.
   virtual OpResult Seize(pid_t tid, uint64_t options) = 0;
   virtual OpResult SetOptions(pid_t tid, uint64_t options) = 0;
   virtual OpResult Resume(pid_t tid, ResumeMode mode, int signo) = 0;

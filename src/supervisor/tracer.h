@@ -153,10 +153,15 @@ class Tracer {
 
   // ---- taking up and leaving (attach.cc) ----
   Process& NewProcess(pid_t pid, Job& job);
-  Process& TakeUp(pid_t pid, Job& job);
+  Process& TakeUp(pid_t pid, pid_t tid, Job& job);
+  [[nodiscard]] bool MayBeInExec(pid_t pid, const std::optional<TaskFacts>& facts, size_t threads);
+  // The leader, unless that has ended before its threads.
+  Result<pid_t> SeizeFirst(pid_t pid);
   void AddSeized(Process& process, pid_t tid);
-  // True when there was one that is not in the tree yet.
-  bool SeizeThreads(Process& process);
+  enum class Found : uint8_t { kNothingNew, kSome, kExec };
+  Found SeizeThreads(Process& process);
+  bool SeizeAllThreads(Process& process);
+  void TakeEndsOf(const Process& process);
   void DetachHeld(Thread& thread);
   // Takes a process out whose last threads can only end.
   void ForgetIfLetGo(Process& process);

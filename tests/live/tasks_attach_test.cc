@@ -197,6 +197,33 @@ TEST(Attach, NamesTheTracerThatIsThereAlready) {
   program.ExpectEnd();
 }
 
+TEST(Attach, ToAProgramThatExecutesAnotherJustThen) {
+  for (int round = 0; round < 60; ++round) {
+    Program program("exec");
+    program.Go();
+    const TaskHandle process = Attach(program.pid());
+    EXPECT_TRUE(program.child().Expect("ready"));
+    program.ExpectAnswer();
+    EXPECT_EQ(ThreadKoids(process).size(), 1U);
+    program.ExpectEnd();
+    EXPECT_NE(Await(process, ZX_PROCESS_TERMINATED), 0U);
+  }
+}
+
+TEST(Attach, ToAProgramWhoseFirstThreadHasEnded) {
+  Program program("headless");
+  program.Go();
+  EXPECT_TRUE(WaitUntil([&] { return StateOf(program.pid()) == 'Z'; }));
+  const TaskHandle process = Attach(program.pid());
+  const std::vector<zx_koid_t> koids = ThreadKoids(process);
+  ASSERT_EQ(koids.size(), 1U);
+  const TaskHandle thread = ChildOf(process, koids[0]);
+  SuspendAndAwait(thread).Close();
+  program.ExpectAnswer();
+  program.ExpectEnd();
+  EXPECT_NE(Await(process, ZX_PROCESS_TERMINATED), 0U);
+}
+
 // ---- detach ----------------------------------------------------------------------------------------------------------
 
 TEST(Detach, LeavesNothingBehindInAStorm) {

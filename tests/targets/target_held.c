@@ -350,13 +350,13 @@ static const struct {
   const char* name;
   void (*run)(void);
 } kModes[] = {
-    {"registers", Registers},          {"births", Births},
-    {"storm", ThreadsAndForks},        {"spin", VictimSpins},
-    {"sleep", VictimSleeps},           {"handler", VictimInHandler},
-    {"fault", VictimFaults},           {"break", VictimBreaks},
-    {"exec", ExecByThread},            {"wait", Wait},
-    {"vfork", VforkChild},             {"end", End},
-    {"signals", CountSignals},         {"headless", Headless},
+    {"registers", Registers},   {"births", Births},
+    {"storm", ThreadsAndForks}, {"spin", VictimSpins},
+    {"sleep", VictimSleeps},    {"handler", VictimInHandler},
+    {"fault", VictimFaults},    {"break", VictimBreaks},
+    {"exec", ExecByThread},     {"wait", Wait},
+    {"vfork", VforkChild},      {"end", End},
+    {"signals", CountSignals},  {"headless", Headless},
 };
 
 int main(int argc, char** argv) {
