@@ -41,7 +41,7 @@ Result<void> CheckAttachable(pid_t pid, const std::optional<TaskFacts>& facts, s
 Result<void> Tracer::SeizeRoot(pid_t pid) {
   const OpResult seized = ops_.Seize(pid, Options(true));
   if (!seized.ok()) return Fail(Refusal(pid, seized));
-  TakeUp(pid, tree_.root_job());
+  TakeUp(pid, pid, tree_.root_job());
   return {};
 }
 
@@ -235,6 +235,7 @@ void Tracer::ForgetIfLetGo(Process& process) {
     observer_.OnThreadGone(*thread);
   }
   observer_.OnProcessDetached(process);
+  let_go_.insert(process.pid);
   for (const Thread* thread : threads) tree_.RemoveThread(thread->tid);
 }
 

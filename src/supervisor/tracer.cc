@@ -99,6 +99,7 @@ void Tracer::AdoptOrphan(pid_t tid) {
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || thread->process != nullptr) return;
   const pid_t pid = ops_.FindProcessOf(tid);
+  adopted_.insert(tid);
   // Without a /proc entry it is dead, and the wait will say so; until then it counts as a process of its own.
   const pid_t known = pid != 0 ? pid : tid;
   Process* process = tree_.FindProcess(known);
@@ -110,6 +111,7 @@ Process& Tracer::NewProcess(pid_t pid, Job& job) {
   Process& process = tree_.AddProcess(pid, job);
   process.start_ns = clock_.NowNs();
   process.detaching = detaching_;
+  let_go_.erase(pid);
   // Whoever kills a job has seen all processes that were there; this one came too late.
   if (job.killed) ops_.Kill(pid);
   observer_.OnProcessBorn(process);
@@ -154,7 +156,12 @@ Process& Tracer::ProcessOfNewcomer(Process& creator, pid_t tid) {
 
 void Tracer::Announce(Thread& creator, pid_t tid) {
   Thread* thread = tree_.FindThread(tid);
-  if (thread != nullptr && thread->process != nullptr) return;  // adopted already
+  const bool was_adopted = adopted_.erase(tid) != 0;
+  if (thread != nullptr && thread->process != nullptr) return;
+  // Gone, or let go, by now.
+  if (was_adopted && thread == nullptr) return;
+  // Killed before it could stop, and waited for.
+  if (thread == nullptr && !ops_.IsThreadOf(creator.process->pid, tid) && !ops_.IsThreadOf(tid, tid)) return;
   Process& process = ProcessOfNewcomer(*creator.process, tid);
   const bool inherits_exit_option = creator.exit_option;
   if (thread == nullptr) {
@@ -223,12 +230,16 @@ void Tracer::OnExecEvent(pid_t pid) {
   (void)ops_.GetEventMessage(pid, message);
   TakeOverLeader(static_cast<pid_t>(message), pid);
   Thread* thread = tree_.FindThread(pid);
+  // It was on its way into this when its process was let go.
+  if (thread == nullptr && let_go_.erase(pid) != 0) return static_cast<void>(ops_.Detach(pid, 0));
   if (thread == nullptr) {
     // Nothing was known of it: it was killed, and another took the tid, between two looks.
     thread = &tree_.AddThread(pid);
     thread->state.life = Lifecycle::kAlive;
   }
   if (thread->process == nullptr) AdoptOrphan(pid);
+  // Its former tid was no more when it was to be held, as if it had ended.
+  if (thread->state.life == Lifecycle::kExiting) Revive(*thread);
   DropWatch(*thread);
   CloseStatFile(*thread);  // it may be of a tid that is no more
   thread->job_stop_broke_call = false;
@@ -243,6 +254,11 @@ void Tracer::OnExecEvent(pid_t pid) {
   if (process == nullptr) return;
   if (at_exec == AtExec::kPark && process->parked) observer_.OnParked(*process);
   if (at_exec == AtExec::kStart) StartProcess(*process);
+}
+
+void Tracer::Revive(Thread& thread) {
+  thread.state = {.life = Lifecycle::kAlive};
+  if (IsWanted(thread)) thread.state.hold = HoldPhase::kRequested;
 }
 
 void Tracer::TakeOverLeader(pid_t former, pid_t pid) {
@@ -317,7 +333,8 @@ void Tracer::Perform(pid_t tid, const Step& step) {
         (void)ops_.Listen(tid);
         break;
       case Action::kInterrupt:
-        // It is past its exit stop, or a zombie that waits for its threads: it will not stop again.
+        // It is past its exit stop, or a zombie that waits for its threads: it will not stop again. Or its exec has given
+        // it the leader's tid: then it is known anew at that stop.
         if (ops_.Interrupt(tid).gone()) Apply(tid, Of(EventKind::kExitStop));
         break;
       case Action::kRaise:

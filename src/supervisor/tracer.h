@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <unordered_set>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -120,6 +121,7 @@ class Tracer {
   void OnChildEvent(Thread& thread);
   void OnExecEvent(pid_t pid);
   void TakeOverLeader(pid_t former, pid_t pid);
+  void Revive(Thread& thread);
   void Park(Thread& thread);
   void OnExitStop(Thread& thread);
   void OnGone(pid_t tid, int status);
@@ -211,6 +213,9 @@ class Tracer {
   TaskTree tree_;
   FaultStop current_fault_;  // handed to Raise() by the stop that is being handled
   size_t open_stat_files_ = 0;
+  // Threads whose creators' events are late, or never come. A tid that stays here costs the next who has it a moment.
+  std::unordered_set<pid_t> adopted_;
+  std::unordered_set<pid_t> let_go_;  // processes of which a thread may be heard of once more, after an exec
   bool detaching_ = false;
 };
 

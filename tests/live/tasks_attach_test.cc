@@ -83,12 +83,17 @@ TEST(Attach, FindsEveryThreadOfAProgramThatMakesThemAsFastAsItCan) {
       return std::all_of(tids.begin(), tids.end(), [](pid_t tid) { return StateOf(tid) == 't'; });
     };
     ASSERT_TRUE(WaitUntil(all_are_ours));
-    std::set<pid_t> known;
-    for (const zx_koid_t koid : ThreadKoids(process)) {
-      const TaskHandle thread = ChildOf(process, koid);
-      if (thread.get() != ZX_HANDLE_INVALID) known.insert(PidOf(thread));
-    }
-    for (const pid_t tid : TidsOf(storm.pid())) EXPECT_TRUE(known.contains(tid)) << tid;
+    // One that has just been born is known as soon as the news of it is taken in.
+    const auto all_are_known = [&] {
+      std::set<pid_t> known;
+      for (const zx_koid_t koid : ThreadKoids(process)) {
+        const TaskHandle thread = ChildOf(process, koid);
+        if (thread.get() != ZX_HANDLE_INVALID) known.insert(PidOf(thread));
+      }
+      const std::vector<pid_t> tids = TidsOf(storm.pid());
+      return std::all_of(tids.begin(), tids.end(), [&](pid_t tid) { return known.contains(tid); });
+    };
+    EXPECT_TRUE(WaitUntil(all_are_known));
     token.Close();
     storm.ExpectAnswer("made ");
     storm.child().CloseStdin();

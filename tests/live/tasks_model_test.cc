@@ -119,6 +119,7 @@ class World {
   std::vector<Token> tokens_;
   std::vector<std::pair<int, zx_port_packet_t>> packets_;
   uint64_t next_key_ = 1;
+  bool child_began_ = false;  // the last that was forked
   std::string log_;
 };
 
@@ -321,6 +322,10 @@ void World::Hear(int process, int socket, void* answer, size_t size, const char*
     const ssize_t got = came ? recv(fd.fd, message.data(), message.size(), 0) : -1;
     // That a fault is over, or a thread has begun, is seen by other means.
     const bool wanted = size == 1 && message[0] == *what;
+    if (got == 1 && !wanted && message[0] == 'c') {
+      child_began_ = true;
+      continue;
+    }
     if (got == 1 && !wanted && (message[0] == 'd' || message[0] == 's')) continue;
     if (got != static_cast<ssize_t>(size)) Fail(fmt::format("process {}: no {}", process, what));
     memcpy(answer, message.data(), size);
@@ -360,9 +365,14 @@ void World::Fork(int thread) {
   Tell(thread, 'k');
   RealProcess real;
   int32_t pid = 0;
+  child_began_ = false;
   Hear(parent, At(threads_, thread).socket, &pid, sizeof(pid), "pid of the child");
   real.pid = pid;
   const int child = model_.Fork(parent);
+  char began = 0;
+  // Until then it could still be told of its start.
+  const bool runs = model_.Runs(At(model_.processes, child).threads.front());
+  if (runs && !child_began_) Hear(parent, At(threads_, thread).socket, &began, 1, "c");
   const int job = At(model_.processes, child).job;
   for (const zx_koid_t koid : ListOf(At(jobs_, job), ZX_INFO_JOB_PROCESSES)) {
     zx_handle_t handle = ZX_HANDLE_INVALID;

@@ -2,7 +2,7 @@
 // thread makes the other two. Commands are single bytes, and each is answered once it is done:
 //   f   raises SIGSEGV for itself          -> "d"
 //   x   executes this program again        -> "r", by the first thread of the new program
-//   k   forks a child that only waits      -> the child's pid, as four bytes
+//   k   forks a child that only waits      -> the child's pid, as four bytes, and "c" by the child itself
 //   e   ends: the thread, or as the first thread the process with 5
 // The other two say "s" when they begin. "r" also comes once the first thread has made the others. At the end of its socket the process ends with 0.
 #include <pthread.h>
@@ -18,6 +18,7 @@ static char** arguments;
 static void Fork(int fd) {
   const int32_t pid = (int32_t)syscall(SYS_fork);
   if (pid == 0) {
+    if (write(fd, "c", 1) != 1) _exit(1);
     for (;;) pause();
   }
   if (write(fd, &pid, sizeof(pid)) != sizeof(pid)) _exit(1);
