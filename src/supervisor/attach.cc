@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "supervisor/tracer.h"
@@ -13,6 +14,7 @@ namespace {
 constexpr int kQuietRounds = 2;
 // An exec in a process that is attached to is waited for so often, each time as long as PtraceOps::Seize() waits.
 constexpr int kExecTries = 100;
+constexpr std::array<int64_t, 3> kLateLooks = {2 * kNsPerMs, 20 * kNsPerMs, 200 * kNsPerMs};
 
 Status Refusal(pid_t pid, const OpResult& seized) {
   return Status::FromErrno(fmt::format("cannot trace process {}", pid), seized.error(), pid);
@@ -66,6 +68,7 @@ void Tracer::AddSeized(Process& process, pid_t tid) {
   thread.state.life = Lifecycle::kAlive;
   thread.exit_option = tid == process.pid;
   tree_.Join(thread, process);
+  UpdateHold(tid);
 }
 
 bool Tracer::MayBeInExec(pid_t pid, const std::optional<TaskFacts>& facts, size_t threads) {
@@ -89,7 +92,10 @@ Result<Process*> Tracer::AttachProcess(pid_t pid, Job& job) {
   const auto first = SeizeFirst(pid);
   if (!first) return Fail(first.error());
   Process& process = TakeUp(pid, *first, job);
-  if (SeizeAllThreads(process)) return &process;
+  if (SeizeAllThreads(process)) {
+    LookForLateThreads(process, kLateLooks.begin());
+    return &process;
+  }
   DetachProcess(process);
   return Fail(Status{.zx = ZX_ERR_BAD_STATE,
                      .sys_errno = EBUSY,
@@ -128,6 +134,17 @@ bool Tracer::SeizeAllThreads(Process& process) {
     TakeEndsOf(process);
   }
   return true;
+}
+
+// A thread whose making had begun before its maker was seized comes untraced, and maybe later than anybody looked.
+void Tracer::LookForLateThreads(const Process& process, const int64_t* delay_ns) {
+  if (delay_ns == kLateLooks.end()) return;
+  timers_.Add(clock_.NowNs() + *delay_ns, [this, koid = process.koid, delay_ns] {
+    Process* still_there = tree_.FindProcessByKoid(koid);
+    if (still_there == nullptr || still_there->detaching) return;
+    SeizeThreads(*still_there);
+    LookForLateThreads(*still_there, delay_ns + 1);
+  });
 }
 
 Tracer::Found Tracer::SeizeThreads(Process& process) {

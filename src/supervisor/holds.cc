@@ -116,7 +116,7 @@ void Tracer::SetSuspendFlag(Thread& thread, bool set) {
   UpdateHold(thread.tid);
 }
 
-void Tracer::WatchExits(Process& process, std::function<void()> done) {
+void Tracer::WatchExits(Process& process, const std::function<void()>& done) {
   process.debugged = true;
   const pid_t pid = process.pid;
   const auto& threads = process.threads;

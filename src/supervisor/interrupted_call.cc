@@ -193,7 +193,8 @@ void Tracer::OnGroupStop(Thread& thread) {
     thread.job_stop_broke_call = true;
     DropWatch(thread);
   }
-  Apply(thread.tid, {.kind = EventKind::kGroupStop});
+  // Nothing holds a thread back that is on its way to its exit.
+  Apply(thread.tid, {.kind = thread.kill == KillPhase::kMade ? EventKind::kTrapStop : EventKind::kGroupStop});
 }
 
 }  // namespace zxctl

@@ -80,6 +80,9 @@ void Tracer::OnStop(Thread& thread, const WaitStatus& status) {
 // ---- newcomers ------------------------------------------------------------------------------------------------------
 
 void Tracer::OnNewcomer(pid_t tid, const WaitStatus& status) {
+  // A stop that was collected before its thread was let go, or forgotten, is nobody's: no tracee stands there any more.
+  uint64_t message = 0;
+  if (ops_.GetEventMessage(tid, message).gone()) return;
   Thread& thread = tree_.AddThread(tid);
   stats_.max_tracees = std::max<uint64_t>(stats_.max_tracees, tree_.thread_count());
   const bool born = status.kind == WaitKind::kTrapStop || status.kind == WaitKind::kGroupStop;

@@ -93,7 +93,7 @@ class Tracer {
   void SetSuspendFlag(Thread& thread, bool set);
   [[nodiscard]] static bool IsSuspended(const Thread& thread);
   // From now on the exits of this process's threads stop them; `done` is called once that is so for all.
-  void WatchExits(Process& process, std::function<void()> done);
+  void WatchExits(Process& process, const std::function<void()>& done);
 
   // SIGKILL. A job's processes are killed, now and whenever they come.
   void KillProcess(Process& process) { ops_.Kill(process.pid); }
@@ -164,6 +164,7 @@ class Tracer {
   Found SeizeThreads(Process& process);
   bool SeizeAllThreads(Process& process);
   void TakeEndsOf(const Process& process);
+  void LookForLateThreads(const Process& process, const int64_t* delay_ns);
   void DetachHeld(Thread& thread);
   // Takes a process out whose last threads can only end.
   void ForgetIfLetGo(Process& process);

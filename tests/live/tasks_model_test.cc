@@ -608,6 +608,10 @@ void World::DoToProcess(const Op& op, int process) {
       return At(model_.processes, process).life == Life::kAlive ? ExitProcess(process) : void();
     case Kind::kDetach:
       return Detach(process);
+    case Kind::kKillProcess:
+      // One that was let go may have ended by now, which nobody tells at once.
+      if (At(model_.processes, process).life == Life::kDetached) return;
+      [[fallthrough]];
     default:
       return Expect(zx_task_kill(At(processes_, process).handle), model_.KillProcess(process),
                     fmt::format("kill process {}", process));

@@ -81,8 +81,9 @@ class Twin {
                {.keep_stdin_open = true}),
         pidfd_(OpenPidfd(child_.pid())) {}
 
+  // It is about to enter its call.
+  void AwaitAnnounced() { EXPECT_TRUE(child_.Expect("blocked ")) << child_.err(); }
   void TakeUp() {
-    EXPECT_TRUE(child_.Expect("blocked ")) << child_.err();
     process_ = Attach(child_.pid());
     thread_ = LeaderOf(process_);
   }
@@ -127,7 +128,11 @@ std::vector<Pair> Start(const BlockingCall& call, const std::vector<Cell>& cells
   for (const Cell& cell : cells) {
     pairs.push_back({cell, std::make_unique<Twin>(call, cell), std::make_unique<Twin>(call, cell)});
   }
-  for (Pair& pair : pairs) pair.suspended->TakeUp();
+  for (Pair& pair : pairs) {
+    pair.bare->AwaitAnnounced();
+    pair.suspended->AwaitAnnounced();
+    pair.suspended->TakeUp();
+  }
   return pairs;
 }
 
