@@ -1,5 +1,6 @@
 // The tracer taking up processes, and letting them go.
 #include <fmt/format.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <array>
@@ -43,22 +44,22 @@ Result<void> CheckAttachable(pid_t pid, const std::optional<TaskFacts>& facts, s
 Result<void> Tracer::SeizeRoot(pid_t pid) {
   const OpResult seized = ops_.Seize(pid, Options(true));
   if (!seized.ok()) return Fail(Refusal(pid, seized));
-  TakeUp(pid, pid, tree_.root_job());
+  TakeUp(pid, tree_.root_job());
   return {};
 }
 
 Result<Process*> Tracer::SeizeNewborn(pid_t pid, Job& job, bool park) {
   const OpResult seized = ops_.Seize(pid, Options(true));
   if (!seized.ok()) return Fail(Refusal(pid, seized));
-  Process& process = TakeUp(pid, pid, job);
+  Process& process = TakeUp(pid, job);
   process.at_exec = park ? AtExec::kPark : AtExec::kStart;
   if (park) process.start_ns = 0;
   return &process;
 }
 
-Process& Tracer::TakeUp(pid_t pid, pid_t tid, Job& job) {
+Process& Tracer::TakeUp(pid_t pid, Job& job) {
   Process& process = NewProcess(pid, job);
-  AddSeized(process, tid);
+  AddSeized(process, pid);
   return process;
 }
 
@@ -84,6 +85,7 @@ Result<Process*> Tracer::AttachProcess(pid_t pid, Job& job) {
   size_t threads = ops_.ListThreads(pid).size();
   // While a thread takes its leader's place in an exec, /proc shows nothing or a zombie for a moment.
   for (int tries = 0; tries < kExecTries && MayBeInExec(pid, facts, threads); ++tries) {
+    sched_yield();  // it may wait for this CPU
     threads = ops_.ListThreads(pid).size();
     facts = ops_.ReadFacts(pid);
   }
@@ -91,7 +93,8 @@ Result<Process*> Tracer::AttachProcess(pid_t pid, Job& job) {
   if (!attachable) return Fail(attachable.error());
   const auto first = SeizeFirst(pid);
   if (!first) return Fail(first.error());
-  Process& process = TakeUp(pid, *first, job);
+  Process& process = NewProcess(pid, job);
+  AddRunning(process, *first);
   if (SeizeAllThreads(process)) {
     LookForLateThreads(process, kLateLooks.begin());
     return &process;
@@ -118,6 +121,7 @@ Result<pid_t> Tracer::SeizeFirst(pid_t pid) {
     const auto leader = ops_.ReadFacts(pid);
     const bool stands = leader && !leader->IsZombie() && !again;
     if (stands && ++refusals > 1) break;
+    sched_yield();
   }
   return Fail(Refusal(pid, refused));
 }
@@ -157,14 +161,23 @@ Tracer::Found Tracer::SeizeThreads(Process& process) {
     if (seized.error() == EBUSY) return Found::kExec;
     if (!seized.ok()) continue;
     found = Found::kSome;
-    if (known == nullptr) {
-      AddSeized(process, tid);
-    } else {
-      // The leader that was known by this number has ended in the exec of the thread that has it now.
-      known->state = {.life = Lifecycle::kAlive};
-    }
+    AddRunning(process, tid);
   }
   return found;
+}
+
+void Tracer::AddRunning(Process& process, pid_t tid) {
+  // The kernel may have let an exec of this thread come to its end before it was seized: then it has the leader's tid now,
+  // and the leader that was known by it has ended unheard.
+  const pid_t tid_now = ops_.IsThreadOf(process.pid, tid) ? tid : process.pid;
+  Thread* known = tree_.FindThread(tid_now);
+  if (known == nullptr) {
+    AddSeized(process, tid_now);
+    known = tree_.FindThread(tid_now);
+  } else {
+    known->state = {.life = Lifecycle::kAlive};
+  }
+  if (known != nullptr) known->exit_option = tid == process.pid;
 }
 
 // A thread that executes a program waits for the end of all others, and those that are traced end only when they are waited
@@ -253,7 +266,10 @@ void Tracer::ForgetIfLetGo(Process& process) {
   }
   observer_.OnProcessDetached(process);
   let_go_.insert(process.pid);
-  for (const Thread* thread : threads) tree_.RemoveThread(thread->tid);
+  for (const Thread* thread : threads) {
+    unlisted_.insert(thread->tid);
+    tree_.RemoveThread(thread->tid);
+  }
 }
 
 }  // namespace zxctl

@@ -84,7 +84,7 @@ void Tracer::OnPossibleException(Thread& thread, int signo) {
     return Apply(thread.tid, Of(EventKind::kFaultStop, signo));
   }
   if (!thread.would_die) RememberFirstFault(thread, fault.signal);
-  if (thread.would_die) thread.process->dying_tid = thread.tid;
+  if (thread.would_die) BeginDying(thread);
   Apply(thread.tid, Of(EventKind::kSignalStop, signo));
 }
 
@@ -127,8 +127,23 @@ void Tracer::OnExitStop(Thread& thread) {
   Apply(thread.tid, Of(EventKind::kExitStop, 0));
 }
 
-bool Tracer::OfferForcedDeath(Thread& thread, int signo) {
+// The kernel takes threads out of their stops when their process dies, but not out of an exit stop when the death dumps
+// core: what a handler has not answered by then, nobody waits for.
+void Tracer::BeginDying(Thread& thread) {
   thread.process->dying_tid = thread.tid;
+  std::vector<pid_t> exiting;
+  for (const Thread* other : thread.process->threads) {
+    const bool waits = other->state.life == Lifecycle::kExiting && other->state.exception == ExceptionPhase::kRaised;
+    if (waits && other != &thread) exiting.push_back(other->tid);
+  }
+  for (const pid_t tid : exiting) {
+    sink_.Withdraw(tid);
+    Apply(tid, Of(EventKind::kAnswerResume, 0));
+  }
+}
+
+bool Tracer::OfferForcedDeath(Thread& thread, int signo) {
+  BeginDying(thread);
   FaultStop fault{.thread = &thread, .signal = {.signo = signo, .code = SI_KERNEL}, .kind = FaultKind::kForcedDeath};
   arch::Registers registers{};
   if (signo == SIGSYS && ops_.GetRegisters(thread.tid, registers).ok()) {

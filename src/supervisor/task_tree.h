@@ -133,6 +133,8 @@ class TaskTree {
 
   [[nodiscard]] Job& root_job() { return root_job_; }
   [[nodiscard]] size_t thread_count() const { return threads_.size(); }
+  // Grows with every thread.
+  [[nodiscard]] uint64_t births() const { return next_koid_; }
   // The pids of all processes now.
   [[nodiscard]] std::vector<pid_t> ProcessIds() const;
   [[nodiscard]] std::vector<pid_t> ThreadIds() const;

@@ -284,6 +284,7 @@ void Tracer::Park(Thread& thread) {
 }
 
 void Tracer::OnGone(pid_t tid, int status) {
+  unlisted_.erase(tid);
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr) return;
   ++stats_.exits;
@@ -393,7 +394,7 @@ bool Tracer::AnswerException(pid_t tid, Answer answer) {
   if (thread == nullptr || thread->state.exception != ExceptionPhase::kRaised) return false;
   if (answer == Answer::kResume) return Apply(tid, Of(EventKind::kAnswerResume)), true;
   const bool dies = thread->would_die && thread->state.life == Lifecycle::kAlive;
-  if (thread->would_die) thread->process->dying_tid = tid;
+  if (thread->would_die) BeginDying(*thread);
   Apply(tid, Of(dies ? EventKind::kAnswerDie : EventKind::kAnswerDeliver));
   return true;
 }

@@ -107,6 +107,8 @@ class Tracer {
   [[nodiscard]] TaskTree& tree() { return tree_; }
   [[nodiscard]] PtraceOps& ops() { return ops_; }
   [[nodiscard]] const TracerStats& stats() const { return stats_; }
+  // Those that the kernel may tell of: also threads that can only end, of processes that were let go.
+  [[nodiscard]] size_t child_count() const { return tree_.thread_count() + unlisted_.size(); }
   [[nodiscard]] bool idle() const { return tree_.thread_count() == 0; }
 
  private:
@@ -155,11 +157,13 @@ class Tracer {
 
   // ---- taking up and leaving (attach.cc) ----
   Process& NewProcess(pid_t pid, Job& job);
-  Process& TakeUp(pid_t pid, pid_t tid, Job& job);
+  Process& TakeUp(pid_t pid, Job& job);
   [[nodiscard]] bool MayBeInExec(pid_t pid, const std::optional<TaskFacts>& facts, size_t threads);
   // The leader, unless that has ended before its threads.
   Result<pid_t> SeizeFirst(pid_t pid);
   void AddSeized(Process& process, pid_t tid);
+  // A thread that was seized while it ran, by this tid.
+  void AddRunning(Process& process, pid_t tid);
   enum class Found : uint8_t { kNothingNew, kSome, kExec };
   Found SeizeThreads(Process& process);
   bool SeizeAllThreads(Process& process);
@@ -191,6 +195,8 @@ class Tracer {
   // ---- faults (fault.cc) ----
   bool LookAtSignals(Thread& thread, SignalSets& out);
   void OnPossibleException(Thread& thread, int signo);
+  // From here on the process counts as dying, until the thread shows that it lives.
+  void BeginDying(Thread& thread);
   // True when the death, or the exit, has to be answered before it goes on.
   bool OfferForcedDeath(Thread& thread, int signo);
   bool OfferExit(Thread& thread);
@@ -216,6 +222,7 @@ class Tracer {
   size_t open_stat_files_ = 0;
   // Threads whose creators' events are late, or never come. A tid that stays here costs the next who has it a moment.
   std::unordered_set<pid_t> adopted_;
+  std::unordered_set<pid_t> unlisted_;
   std::unordered_set<pid_t> let_go_;  // processes of which a thread may be heard of once more, after an exec
   bool detaching_ = false;
 };

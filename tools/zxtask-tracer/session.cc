@@ -100,7 +100,7 @@ void Session::OnWait(const WaitResult& result) {
 
 bool Session::Done() {
   const size_t reporters = reporter_ != nullptr ? reporter_->running() : 0;
-  finder_.SetPopulation(tracer_.tree().thread_count() + reporters);
+  finder_.SetPopulation(tracer_.child_count() + reporters, tracer_.tree().births());
   // Threads that nobody will ever hear of again must not keep us here.
   return !client_is_there_ && (finder_.no_children() || tracer_.idle()) && (reporter_ == nullptr || !reporter_->busy());
 }
