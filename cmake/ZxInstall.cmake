@@ -2,6 +2,22 @@
 install(TARGETS zxctl RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS zxtask-tracer zxtask-report RUNTIME DESTINATION libexec/zxctl)
 
+# The library: headers, libzxtask.so and libzxtask.a, and what CMake and pkg-config find them by. Neither file names a place:
+# each begins at its own.
+include(CMakePackageConfigHelpers)
+set(cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/zxtask)
+set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(DIRECTORY include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(TARGETS zxtask zxtask_static EXPORT zxtask
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT zxtask DESTINATION ${cmake_dir} NAMESPACE zxtask:: FILE zxtask-targets.cmake)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/zxtask-config-version.cmake COMPATIBILITY SameMajorVersion)
+install(FILES packaging/zxtask-config.cmake ${CMAKE_BINARY_DIR}/zxtask-config-version.cmake DESTINATION ${cmake_dir})
+string(REGEX REPLACE "[^/]+" ".." pkgconfig_to_prefix ${pkgconfig_dir})
+configure_file(packaging/zxtask.pc.in ${CMAKE_BINARY_DIR}/zxtask.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/zxtask.pc DESTINATION ${pkgconfig_dir})
+
 install(FILES ${CMAKE_SOURCE_DIR}/packaging/completion/zxctl.bash
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME zxctl)
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -12,6 +12,7 @@
 #include <zircon/errors.h>
 #include <zircon/rights.h>
 #include <zircon/status.h>
+#include <zircon/syscalls/debug.h>
 #include <zircon/syscalls/exception.h>
 #include <zircon/syscalls/object.h>
 #include <zircon/syscalls/port.h>
@@ -56,6 +57,33 @@ zx_status_t zx_port_create(uint32_t options, zx_handle_t* out);
 zx_status_t zx_port_queue(zx_handle_t handle, const zx_port_packet_t* packet);
 zx_status_t zx_port_wait(zx_handle_t handle, zx_time_t deadline, zx_port_packet_t* packet);
 zx_status_t zx_port_cancel(zx_handle_t handle, zx_handle_t source, uint64_t key);
+
+// ---- tasks ----
+// Ends a thread, a process, or a job with all that is in it. Needs DESTROY. A dead one is fine.
+zx_status_t zx_task_kill(zx_handle_t task);
+// Stops a thread, or all threads of a process, until the last handle of the token is closed; ZX_THREAD_SUSPENDED says that it
+// has happened. Needs WRITE. WRONG_TYPE for jobs, NOT_SUPPORTED for the caller itself, BAD_STATE for the dying and dead.
+zx_status_t zx_task_suspend(zx_handle_t task, zx_handle_t* token);
+zx_status_t zx_task_suspend_token(zx_handle_t task, zx_handle_t* token);
+// Options 0: undoes a suspend without a token. ZX_RESUME_EXCEPTION: lets a thread go on from its exception, with
+// ZX_RESUME_TRY_NEXT to the next handler. Needs WRITE.
+zx_status_t zx_task_resume(zx_handle_t task, uint32_t options);
+// As ZX_RESUME_EXCEPTION, by whoever was asked: `port` is the one the packet came from; options are 0 or
+// ZX_RESUME_TRY_NEXT. Needs WRITE on the thread. ACCESS_DENIED for another port.
+zx_status_t zx_task_resume_from_exception(zx_handle_t task, zx_handle_t port, uint32_t options);
+// Packets of the task's exceptions go to the port; `port` 0 undoes that. Needs MANAGE_THREAD on the task and WRITE on the
+// port. ALREADY_BOUND, NOT_FOUND for a dead task, BAD_STATE for an unbind where nothing is bound.
+zx_status_t zx_task_bind_exception_port(zx_handle_t task, zx_handle_t port, uint64_t key, uint32_t options);
+
+// ---- processes and threads ----
+// What is mapped at `address`, whatever its protection; `actual` says how much that was. Needs READ or WRITE. NO_MEMORY if it
+// was nothing.
+zx_status_t zx_process_read_memory(zx_handle_t process, uint64_t address, void* buffer, size_t size, size_t* actual);
+zx_status_t zx_process_write_memory(zx_handle_t process, uint64_t address, const void* buffer, size_t size,
+                                    size_t* actual);
+// The registers of a thread that is suspended or in an exception; BAD_STATE for another. Needs READ or WRITE.
+zx_status_t zx_thread_read_state(zx_handle_t thread, uint32_t kind, void* buffer, size_t size);
+zx_status_t zx_thread_write_state(zx_handle_t thread, uint32_t kind, const void* buffer, size_t size);
 
 #ifdef __cplusplus
 }

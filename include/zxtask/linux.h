@@ -16,6 +16,62 @@ const char* zxl_last_error(void);
 // it. It is closed with the last handle of the port, and readable just before, so that nobody sleeps on. Needs READ.
 zx_status_t zxl_port_get_fd(zx_handle_t port, int* out_fd);
 
+// ---- processes ----
+
+typedef struct zxl_spawn_args {
+  const char* path;         // looked up in PATH when it holds no '/'
+  const char* const* argv;  // null-terminated
+  const char* const* envp;  // null: the caller's
+  const char* cwd;          // null: the caller's
+  int stdio[3];             // -1: inherit
+  uint32_t options;         // ZXL_SPAWN_*
+} zxl_spawn_args_t;
+
+#define ZXL_SPAWN_START ((uint32_t)1u)     // do not park at the program's first instruction
+#define ZXL_SPAWN_NEW_PGRP ((uint32_t)2u)  // a process group of its own
+
+// A program under supervision, in a process that is not this one's child; parked at its first instruction unless
+// ZXL_SPAWN_START; one that is never started ends with its last handle. `out_thread` is optional. Needs MANAGE_PROCESS on the
+// job. NOT_FOUND, ACCESS_DENIED (not executable, or ptrace is refused), IO, BAD_STATE (the job was killed).
+zx_status_t zxl_process_spawn(zx_handle_t job, const zxl_spawn_args_t* args, zx_handle_t* out_process,
+                              zx_handle_t* out_thread);
+// Lets a parked process run from where exec left it. Needs MANAGE_PROCESS. BAD_STATE if it has been started.
+zx_status_t zxl_process_start(zx_handle_t process);
+// Takes up a running process with all its threads, which notices nothing; it may be the caller's own. Needs MANAGE_PROCESS
+// on the job. NOT_FOUND, ACCESS_DENIED, ALREADY_BOUND (traced already), BAD_STATE (a kernel thread, a zombie).
+zx_status_t zxl_process_attach(zx_handle_t job, int32_t pid, uint32_t options, zx_handle_t* out_process);
+// Lets a process go, as if it had never been supervised. Its handles stay valid, tell of its death, and refuse everything
+// else with BAD_STATE. Needs MANAGE_PROCESS.
+zx_status_t zxl_process_detach(zx_handle_t process);
+// The Linux id of a process, or of a thread. Needs INSPECT.
+zx_status_t zxl_task_get_pid(zx_handle_t task, int32_t* out_pid);
+// What waitpid gives of a process; BAD_STATE while it lives, and when it was let go before its end. Needs INSPECT.
+zx_status_t zxl_process_get_wait_status(zx_handle_t process, int32_t* out_status);
+
+// ---- exceptions ----
+
+// zxl_task_bind_exception_port(): this binding is asked before the program's own signal handler.
+#define ZXL_EXCEPTION_PORT_FIRST_CHANCE ((uint32_t)0x100u)
+
+// zx_task_bind_exception_port() with what Linux adds. An answer that is not there `lease_ns` after the packet was sent counts
+// as "next handler"; 0: no limit. INVALID_ARGS for a negative one.
+zx_status_t zxl_task_bind_exception_port(zx_handle_t task, zx_handle_t port, uint64_t key, uint32_t options,
+                                         int64_t lease_ns);
+
+typedef struct zxl_exception_info {
+  int32_t signo;
+  int32_t code;  // si_code
+  uint64_t address;
+  int32_t pid;  // of the sender; 0 for a fault
+  int32_t uid;
+  int32_t first_signo;  // the fault that the exception is about, which the program's handler had; 0: none
+  int32_t first_code;
+  uint64_t first_address;
+} zxl_exception_info_t;
+
+// The Linux side of the exception that a thread is in; BAD_STATE if it is in none. Needs INSPECT.
+zx_status_t zxl_thread_get_exception(zx_handle_t thread, zxl_exception_info_t* out_info);
+
 #ifdef __cplusplus
 }
 #endif

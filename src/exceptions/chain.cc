@@ -4,6 +4,8 @@ namespace zxctl {
 
 namespace {
 
+bool IsDebugger(ChainLevel level) { return level == ChainLevel::kDebugger || level == ChainLevel::kJobDebugger; }
+
 bool GoesFirst(ChainLevel level, const Binding& binding) {
   return level == ChainLevel::kDebugger || binding.first_chance;
 }
@@ -15,11 +17,13 @@ Result<void> Bindings::Bind(Koid task, ChainLevel level, const Binding& binding)
     return Fail(Status{.zx = ZX_ERR_ALREADY_BOUND, .what = "a handler is bound there already"});
   }
   if (GoesFirst(level, binding)) ++first_chances_;
+  if (IsDebugger(level)) ++debuggers_;
   return {};
 }
 
 Bindings::Slots::iterator Bindings::Erase(Slots::iterator slot) {
   if (GoesFirst(slot->first.second, slot->second)) --first_chances_;
+  if (IsDebugger(slot->first.second)) --debuggers_;
   return slots_.erase(slot);
 }
 
@@ -54,6 +58,20 @@ ChainWalk::ChainWalk(const Thread& thread, Chance chance) : chance_(chance) {
     places_.push_back({ChainLevel::kJob, job->koid});
 }
 
+ChainWalk ChainWalk::ForStart(const Thread& thread, bool first_thread) {
+  std::vector<Place> places;
+  if (first_thread) {
+    for (const Job* job = thread.process->job; job != nullptr; job = job->parent)
+      places.push_back({ChainLevel::kJobDebugger, job->koid});
+  }
+  places.push_back({ChainLevel::kDebugger, thread.process->koid});
+  return ChainWalk(std::move(places));
+}
+
+ChainWalk ChainWalk::ForExit(const Process& process) {
+  return ChainWalk(std::vector<Place>{{ChainLevel::kDebugger, process.koid}});
+}
+
 bool ChainWalk::Asks(ChainLevel level, const Binding& binding) const {
   const bool goes_first = GoesFirst(level, binding);
   switch (chance_) {
@@ -74,8 +92,11 @@ std::optional<ChainWalk::Stop> ChainWalk::Next(const Bindings& bindings) {
   const size_t end = undecided() ? 1 : places_.size();
   while (next_ < end) {
     const Place place = places_[next_++];
+    if (place.level == ChainLevel::kJobDebugger && job_debugger_told_) continue;
     const Binding* binding = bindings.Find(place.task, place.level);
-    if (binding != nullptr && Asks(place.level, *binding)) return Stop{place.level, place.task, *binding};
+    if (binding == nullptr || !Asks(place.level, *binding)) continue;
+    job_debugger_told_ |= place.level == ChainLevel::kJobDebugger;
+    return Stop{place.level, place.task, *binding};
   }
   return std::nullopt;
 }

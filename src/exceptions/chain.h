@@ -1,4 +1,5 @@
-// Who is asked about an exception, and in what order: debugger, thread, process, job, parent job … root job.
+// Who is asked about an exception, and in what order: debugger, thread, process, job, parent job … root job. The start of a
+// process is told to the nearest job with a debugger, starts and exits of threads to the process's debugger.
 // Pure; handlers are looked up at each step, not up front.
 #pragma once
 
@@ -15,7 +16,7 @@ namespace zxctl {
 class ExceptionHandler;
 
 // The levels of the walk; the numbers are those of the thread info's wait_exception_port_type.
-enum class ChainLevel : uint32_t { kDebugger = 1, kThread = 2, kProcess = 3, kJob = 4 };
+enum class ChainLevel : uint32_t { kDebugger = 1, kThread = 2, kProcess = 3, kJob = 4, kJobDebugger = 5 };
 
 struct Binding {
   ExceptionHandler* handler = nullptr;
@@ -24,7 +25,7 @@ struct Binding {
   int64_t lease_ns = 0;       // an answer later than this counts as "next handler"; 0: no limit
 };
 
-// The slots of all tasks: one ordinary slot for each task, one more for a process's debugger.
+// The slots of all tasks: one ordinary slot for each task, one more for the debugger of a process or a job.
 class Bindings {
  public:
   // ALREADY_BOUND when the slot is taken.
@@ -35,6 +36,8 @@ class Bindings {
   [[nodiscard]] const Binding* Find(Koid task, ChainLevel level) const;
   // True when any binding asks for the first chance, debuggers included.
   [[nodiscard]] bool any_first_chance() const { return first_chances_ > 0; }
+  // True when any debugger is bound.
+  [[nodiscard]] bool any_debugger() const { return debuggers_ > 0; }
   // Drops every slot of a task that is gone.
   void ForgetTask(Koid task);
   // Drops every slot of a handler that is gone.
@@ -46,6 +49,7 @@ class Bindings {
 
   Slots slots_;
   size_t first_chances_ = 0;
+  size_t debuggers_ = 0;
 };
 
 // Which bindings a walk asks.
@@ -65,7 +69,12 @@ class ChainWalk {
     Binding binding;
   };
 
+  // For a fault of the thread.
   ChainWalk(const Thread& thread, Chance chance);
+  // For its start; `first_thread`: and that of its process.
+  [[nodiscard]] static ChainWalk ForStart(const Thread& thread, bool first_thread);
+  // For the exit of a thread of this process.
+  [[nodiscard]] static ChainWalk ForExit(const Process& process);
 
   // Decides an undecided walk; those who were asked are not asked again.
   void Decide(Chance chance) { chance_ = chance; }
@@ -79,10 +88,12 @@ class ChainWalk {
     ChainLevel level;
     Koid task;
   };
+  explicit ChainWalk(std::vector<Place> places) : places_(std::move(places)), chance_(Chance::kBoth) {}
   [[nodiscard]] bool Asks(ChainLevel level, const Binding& binding) const;
 
   std::vector<Place> places_;
   size_t next_ = 0;
+  bool job_debugger_told_ = false;
   Chance chance_;
 };
 

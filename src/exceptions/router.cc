@@ -12,13 +12,33 @@ Chance ChanceFor(Disposition disposition) {
 }
 
 Chance ChanceFor(const FaultStop& fault) {
-  if (fault.forced_death) return Chance::kBoth;
+  if (fault.kind != FaultKind::kSignal) return Chance::kBoth;
   return fault.disposition ? ChanceFor(*fault.disposition) : Chance::kUndecided;
 }
 
 // The signals that RepeatsFirstFault() could be true for, without a look at the registers.
 bool MayRepeat(const FirstFault& first, const SignalRecord& signal) {
   return !first.stale && (signal.code == SI_KERNEL || signal.code == SI_TKILL || signal.code == SI_USER);
+}
+
+ChainWalk WalkOf(const FaultStop& fault, Chance chance) {
+  switch (fault.kind) {
+    case FaultKind::kStart:
+      return ChainWalk::ForStart(*fault.thread, fault.first_thread);
+    case FaultKind::kExit:
+      return ChainWalk::ForExit(*fault.thread->process);
+    case FaultKind::kSignal:
+    case FaultKind::kForcedDeath:
+      break;
+  }
+  return {*fault.thread, chance};
+}
+
+// What a handler at this level is told the exception is.
+ExceptionType TypeAt(const ExceptionPacket& packet, ChainLevel level) {
+  if (packet.kind == FaultKind::kExit) return ExceptionType::kThreadExiting;
+  if (packet.kind != FaultKind::kStart) return packet.type;
+  return level == ChainLevel::kJobDebugger ? ExceptionType::kProcessStarting : ExceptionType::kThreadStarting;
 }
 
 }  // namespace
@@ -35,6 +55,28 @@ bool ExceptionRouter::AsksDebugger(const Thread& thread) {
   return bindings_.any_first_chance() && bindings_.Find(thread.process->koid, ChainLevel::kDebugger) != nullptr;
 }
 
+bool ExceptionRouter::WantsStart(const Thread& thread, bool first_thread) {
+  return bindings_.any_debugger() && ChainWalk::ForStart(thread, first_thread).Next(bindings_).has_value();
+}
+
+bool ExceptionRouter::WantsExit(const Process& process) {
+  return bindings_.any_debugger() && bindings_.Find(process.koid, ChainLevel::kDebugger) != nullptr;
+}
+
+void ExceptionRouter::TellExit(const Thread& thread) {
+  const Binding* debugger = bindings_.Find(thread.process->koid, ChainLevel::kDebugger);
+  if (debugger == nullptr) return;
+  ExceptionPacket packet{.key = debugger->key,
+                         .pid = thread.process->pid,
+                         .tid = thread.tid,
+                         .process = thread.process->koid,
+                         .thread = thread.koid,
+                         .type = ExceptionType::kThreadExiting,
+                         .bound_to = thread.process->koid,
+                         .kind = FaultKind::kExit};
+  debugger->handler->Tell(packet);
+}
+
 Verdict ExceptionRouter::Consult(const FaultStop& fault) {
   if (!ClassifySignal(fault.signal)) return Verdict::kDeliver;
   ChainWalk walk(*fault.thread, ChanceFor(fault));
@@ -49,9 +91,9 @@ ExceptionPacket ExceptionRouter::MakePacket(const FaultStop& fault, Chance chanc
                          .thread = thread.koid,
                          .type = ClassifySignal(fault.signal).value_or(ExceptionType::kGeneral),
                          .first_chance = chance != Chance::kBoth,
-                         .forced_death = fault.forced_death,
+                         .kind = fault.kind,
                          .signal = fault.signal};
-  if (chance == Chance::kBoth) AddFirstFault(thread, packet);
+  if (fault.kind == FaultKind::kSignal && chance == Chance::kBoth) AddFirstFault(thread, packet);
   return packet;
 }
 
@@ -67,7 +109,7 @@ void ExceptionRouter::AddFirstFault(const Thread& thread, ExceptionPacket& packe
 zxctl::Answer ExceptionRouter::Raise(const FaultStop& fault) {
   const Chance chance = ChanceFor(fault);
   const pid_t tid = fault.thread->tid;
-  active_.insert_or_assign(tid, Active{.walk = ChainWalk(*fault.thread, chance), .packet = MakePacket(fault, chance)});
+  active_.insert_or_assign(tid, Active{.walk = WalkOf(fault, chance), .packet = MakePacket(fault, chance)});
   return Walk(tid);
 }
 
@@ -78,19 +120,24 @@ zxctl::Answer ExceptionRouter::Walk(pid_t tid) {
     active.handler = stop->binding.handler;
     active.packet.key = stop->binding.key;
     active.packet.level = stop->level;
+    active.packet.bound_to = stop->task;
+    active.packet.type = TypeAt(active.packet, stop->level);
     switch (active.handler->Offer(active.packet)) {
       case HandlerAnswer::kPending:
         TakeLease(tid, active, stop->binding.lease_ns);
         return zxctl::Answer::kPending;
       case HandlerAnswer::kResume:
+        if (active.packet.kind == FaultKind::kStart) break;  // each is told of its own start
         active_.erase(found);
         return zxctl::Answer::kResume;
       case HandlerAnswer::kTryNext:
         break;
     }
+    active.handler = nullptr;
   }
+  const bool has_signal = active.packet.kind == FaultKind::kSignal || active.packet.kind == FaultKind::kForcedDeath;
   active_.erase(found);
-  return zxctl::Answer::kDeliver;
+  return has_signal ? zxctl::Answer::kDeliver : zxctl::Answer::kResume;
 }
 
 std::optional<ChainWalk::Stop> ExceptionRouter::NextStop(Active& active) {
@@ -109,19 +156,30 @@ void ExceptionRouter::TakeLease(pid_t tid, Active& active, int64_t lease_ns) {
   active.lease = timers_.Add(clock_.NowNs() + lease_ns, [this, tid] {
     const auto late = active_.find(tid);
     if (late == active_.end()) return;
-    ExceptionHandler& handler = *late->second.handler;
     late->second.lease = 0;
-    handler.Withdraw(tid);
-    AnswerOf(handler, tid, HandlerAnswer::kTryNext);
+    PassOn(tid);
   });
+}
+
+// To the next handler, without an answer of the one that is asked now.
+void ExceptionRouter::PassOn(pid_t tid) {
+  const auto found = active_.find(tid);
+  if (found == active_.end() || found->second.handler == nullptr) return;
+  found->second.handler->Withdraw(tid);
+  AnswerFor(tid, HandlerAnswer::kTryNext);
 }
 
 bool ExceptionRouter::AnswerOf(ExceptionHandler& handler, pid_t tid, HandlerAnswer answer) {
   const auto found = active_.find(tid);
-  if (found == active_.end() || found->second.handler != &handler || answer == HandlerAnswer::kPending) return false;
+  return found != active_.end() && found->second.handler == &handler && AnswerFor(tid, answer);
+}
+
+bool ExceptionRouter::AnswerFor(pid_t tid, HandlerAnswer answer) {
+  const auto found = active_.find(tid);
+  if (found == active_.end() || found->second.handler == nullptr || answer == HandlerAnswer::kPending) return false;
   timers_.Cancel(found->second.lease);
   found->second.lease = 0;
-  if (answer == HandlerAnswer::kResume) {
+  if (answer == HandlerAnswer::kResume && found->second.packet.kind != FaultKind::kStart) {
     active_.erase(found);
     Finish(tid, zxctl::Answer::kResume);
     return true;
@@ -140,7 +198,31 @@ void ExceptionRouter::RemoveHandler(ExceptionHandler& handler) {
   for (const auto& [tid, active] : active_) {
     if (active.handler == &handler) waiting.push_back(tid);
   }
-  for (const pid_t tid : waiting) AnswerOf(handler, tid, HandlerAnswer::kTryNext);
+  for (const pid_t tid : waiting) PassOn(tid);
+}
+
+Result<void> ExceptionRouter::Unbind(Koid task, ChainLevel level, bool quietly) {
+  const Binding* bound = bindings_.Find(task, level);
+  const ExceptionHandler* handler = bound == nullptr ? nullptr : bound->handler;
+  if (auto unbound = bindings_.Unbind(task, level); !unbound || quietly) return unbound;
+  std::vector<pid_t> waiting;
+  for (const auto& [tid, active] : active_) {
+    const bool waits_there =
+        active.handler == handler && active.packet.bound_to == task && active.packet.level == level;
+    if (waits_there) waiting.push_back(tid);
+  }
+  for (const pid_t tid : waiting) PassOn(tid);
+  return {};
+}
+
+const ExceptionHandler* ExceptionRouter::AskedNow(pid_t tid) const {
+  const auto found = active_.find(tid);
+  return found == active_.end() ? nullptr : found->second.handler;
+}
+
+const ExceptionPacket* ExceptionRouter::Find(pid_t tid) const {
+  const auto found = active_.find(tid);
+  return found == active_.end() ? nullptr : &found->second.packet;
 }
 
 void ExceptionRouter::Withdraw(pid_t tid) {

@@ -25,8 +25,9 @@ struct ExceptionPacket {
   Koid thread = 0;
   ExceptionType type = ExceptionType::kGeneral;
   ChainLevel level = ChainLevel::kDebugger;
+  Koid bound_to = 0;          // the task whose binding this is
   bool first_chance = false;  // the program's own handler comes after this one
-  bool forced_death = false;  // no answer can save the thread
+  FaultKind kind = FaultKind::kSignal;
   SignalRecord signal = {};
   std::optional<FirstFault> first = {};  // the fault that the program's handler had, if the signal is about that
 };
@@ -42,7 +43,10 @@ class ExceptionHandler {
  public:
   virtual ~ExceptionHandler() = default;
   virtual HandlerAnswer Offer(const ExceptionPacket& packet) = 0;
-  // The offered exception's thread is gone, or its lease is over: an answer would come too late.
+  // Tells of a thread that exits with its whole process; nobody waits for an answer.
+  virtual void Tell(const ExceptionPacket& /*packet*/) {}
+  // The offered exception's thread is gone, or somebody else has answered, or its lease is over, or the handler is no longer
+  // bound: an answer would come too late.
   virtual void Withdraw(pid_t tid) = 0;
   // A process in this handler's reach died of a signal that could not be offered to anybody.
   virtual void OnSilentDeath(pid_t /*pid*/, int /*wait_status*/) {}
@@ -63,12 +67,23 @@ class ExceptionRouter final : public ExceptionSink {
 
   // A handler's answer; false when the thread waits for none from `handler` (any more).
   bool AnswerOf(ExceptionHandler& handler, pid_t tid, HandlerAnswer answer);
+  // Anybody's answer; false when the thread waits for none.
+  bool AnswerFor(pid_t tid, HandlerAnswer answer);
+  // What a thread in an exception stands at; null if it is in none.
+  [[nodiscard]] const ExceptionPacket* Find(pid_t tid) const;
+  // Who has not answered yet; null if nobody was asked, or all were.
+  [[nodiscard]] const ExceptionHandler* AskedNow(pid_t tid) const;
+  // BAD_STATE when nothing is bound. Whoever waits for an answer from there goes to the next handler, unless `quietly`.
+  [[nodiscard]] Result<void> Unbind(Koid task, ChainLevel level, bool quietly);
   // Unbinds a handler everywhere; the exceptions it was thinking about go to the next one.
   void RemoveHandler(ExceptionHandler& handler);
 
   // ExceptionSink:
   bool AsksDebugger(const Thread& thread) override;
   bool WantsFirstChance() override { return bindings_.any_first_chance(); }
+  bool WantsStart(const Thread& thread, bool first_thread) override;
+  bool WantsExit(const Process& process) override;
+  void TellExit(const Thread& thread) override;
   Verdict Consult(const FaultStop& fault) override;
   zxctl::Answer Raise(const FaultStop& fault) override;
   void Withdraw(pid_t tid) override;
@@ -84,6 +99,7 @@ class ExceptionRouter final : public ExceptionSink {
 
   // Asks handler after handler until one thinks, one has resumed, or the chain is over.
   zxctl::Answer Walk(pid_t tid);
+  void PassOn(pid_t tid);
   // The next handler, after finding out what the program does with the signal if that is needed to go on.
   std::optional<ChainWalk::Stop> NextStop(Active& active);
   void TakeLease(pid_t tid, Active& active, int64_t lease_ns);

@@ -37,8 +37,22 @@ void Dispatcher::UpdateSignals(zx_signals_t clear, zx_signals_t set) {
     if (signals_ == before) return;
     for (Observer* observer = observers_.First(); observer != nullptr;) {
       Observer* next = observers_.After(*observer);
-      const bool matches = (observer->trigger() & signals_) != 0;
-      if (matches && observer->OnMatch(signals_, wakes) == Observer::Next::kLeave) LeaveLocked(*observer, leaving);
+      if (observer->OnSignals(signals_, wakes) == Observer::Next::kLeave) LeaveLocked(*observer, leaving);
+      observer = next;
+    }
+  }
+  TellRemoved(leaving);
+}
+
+void Dispatcher::Break() {
+  LeavingList leaving;
+  {
+    WakeList wakes;
+    const std::lock_guard lock(lock_);
+    broken_ = true;
+    for (Observer* observer = observers_.First(); observer != nullptr;) {
+      Observer* next = observers_.After(*observer);
+      if (observer->OnBroken(wakes) == Observer::Next::kLeave) LeaveLocked(*observer, leaving);
       observer = next;
     }
   }
@@ -52,8 +66,9 @@ void Dispatcher::AddObserver(Observer& observer) {
     const std::lock_guard lock(lock_);
     observers_.PushBack(observer);
     observer_count_.fetch_add(1, std::memory_order_relaxed);
-    const bool matches = (observer.trigger() & signals_) != 0;
-    if (matches && observer.OnMatch(signals_, wakes) == Observer::Next::kLeave) LeaveLocked(observer, leaving);
+    bool leaves = observer.OnSignals(signals_, wakes) == Observer::Next::kLeave;
+    if (!leaves && broken_) leaves = observer.OnBroken(wakes) == Observer::Next::kLeave;
+    if (leaves) LeaveLocked(observer, leaving);
   }
   TellRemoved(leaving);
 }
@@ -100,9 +115,7 @@ bool Dispatcher::CancelObservers(zx_handle_t handle, const void* port, uint64_t 
       observer = next;
     }
   }
-  const bool any = !leaving.empty();
-  TellRemoved(leaving);
-  return any;
+  return TellRemoved(leaving);
 }
 
 bool Dispatcher::EraseLocked(Observer& observer) {
@@ -117,8 +130,10 @@ void Dispatcher::LeaveLocked(Observer& observer, LeavingList& leaving) {
   leaving.PushBack(observer);
 }
 
-void Dispatcher::TellRemoved(LeavingList& leaving) {
-  while (Observer* observer = leaving.PopFront()) observer->OnRemoved();
+bool Dispatcher::TellRemoved(LeavingList& leaving) {
+  bool any = false;
+  while (Observer* observer = leaving.PopFront()) any |= observer->OnRemoved();
+  return any;
 }
 
 }  // namespace zxctl

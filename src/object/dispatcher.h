@@ -47,10 +47,13 @@ class Dispatcher : public RefCounted {
 
   // ---- signals ----
   [[nodiscard]] zx_signals_t signals() const;
-  // Observers hear of every change after which one of their signals is there, also one that was there before.
+  // Observers hear of every change.
   void UpdateSignals(zx_signals_t clear, zx_signals_t set);
 
-  // Adds an observer, which hears at once if one of its signals is there.
+  // Its signals will never change again, and what they say may be wrong: waits on it end with PEER_CLOSED.
+  void Break();
+
+  // Adds an observer, which hears at once what signals are there.
   void AddObserver(Observer& observer);
   // Takes it out if it is in; it hears nothing any more, not even OnRemoved(). Gives the signals as they are.
   zx_signals_t RemoveObserver(Observer& observer);
@@ -58,7 +61,8 @@ class Dispatcher : public RefCounted {
   void EvictObserver(Observer& observer);
   // Tells the observers of this handle that it has been closed. More than once does no harm.
   void OnHandleClosed(zx_handle_t handle);
-  // Takes out what zx_object_wait_async() added with this handle, port and key; false when there was nothing.
+  // Takes out what zx_object_wait_async() added with this handle, port and key; false when there was nothing, or it was
+  // over.
   bool CancelObservers(zx_handle_t handle, const void* port, uint64_t key);
 
  protected:
@@ -72,13 +76,15 @@ class Dispatcher : public RefCounted {
 
   bool EraseLocked(Observer& observer);
   void LeaveLocked(Observer& observer, LeavingList& leaving);
-  static void TellRemoved(LeavingList& leaving);
+  // True when one of them was not over yet.
+  static bool TellRemoved(LeavingList& leaving);
 
   const zx_koid_t koid_;
   const zx_obj_type_t type_;
 
   mutable std::mutex lock_;
   zx_signals_t signals_;             // lock_
+  bool broken_ = false;              // lock_
   ObserverList observers_;           // lock_
   char name_[ZX_MAX_NAME_LEN] = {};  // lock_
   // How many are in observers_. Written with lock_; closing a handle looks without it.

@@ -21,17 +21,21 @@ class Observer : public ListHook<InObject>, public ListHook<Leaving> {
 
   Observer(zx_handle_t handle, zx_signals_t trigger) : handle_(handle), trigger_(trigger) {}
 
-  // One of the signals is there. With the object's lock held; whom to wake goes to `wakes`.
-  virtual Next OnMatch(zx_signals_t signals, WakeList& wakes) = 0;
+  // The signals as they are now: when it comes into the list, and after every change, be one of its own there or not. With
+  // the object's lock held; whom to wake goes to `wakes`.
+  virtual Next OnSignals(zx_signals_t signals, WakeList& wakes) = 0;
   // The handle has been closed. With the object's lock held.
   virtual Next OnHandleClosed(zx_signals_t signals, WakeList& wakes) = 0;
-  // It has left the object's list, other than by RemoveObserver(). Once, and without any lock.
-  virtual void OnRemoved() = 0;
+  // The tracer of the object is gone: its signals mean nothing any more. With the object's lock held.
+  virtual Next OnBroken(WakeList& wakes) = 0;
+  // It has left the object's list, other than by RemoveObserver(). Once, and without any lock. False when it was over by
+  // then: there was nothing left that could be undone.
+  virtual bool OnRemoved() = 0;
   // Whether zx_port_cancel() for this port and key means it.
   [[nodiscard]] virtual bool IsFor(const void* port, uint64_t key) const = 0;
 
   [[nodiscard]] zx_handle_t handle() const { return handle_; }
-  [[nodiscard]] zx_signals_t trigger() const { return trigger_; }
+  [[nodiscard]] bool Matches(zx_signals_t signals) const { return (signals & trigger_) != 0; }
 
  protected:
   ~Observer() = default;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "object/koid.h"
+#include "object/tracer_link.h"
 
 namespace zxctl {
 
@@ -50,7 +51,7 @@ zx_status_t Port::QueueCopy(const zx_port_packet_t& packet) {
     GiveLocked(*waiter, packet, wakes);
     return ZX_OK;
   }
-  if (counted_packets_ == kMaxPackets) return ZX_ERR_SHOULD_WAIT;
+  if (packet_count_ == kMaxPackets) return ZX_ERR_SHOULD_WAIT;
   Packet* node = nodes_.PopFront();
   if (node != nullptr) {
     --node_count_;
@@ -59,25 +60,25 @@ zx_status_t Port::QueueCopy(const zx_port_packet_t& packet) {
     if (node == nullptr) return ZX_ERR_NO_MEMORY;
   }
   node->packet = packet;
-  ++counted_packets_;
   PushLocked(*node);
   return ZX_OK;
 }
 
 bool Port::QueueSignal(PortObserver& observer, zx_signals_t signals, WakeList& wakes) {
   const std::lock_guard lock(queue_lock_);
-  if (closed_) return false;
+  if (closed_ || !observer.armed()) return false;
   Packet& mine = observer.packet_;
   if (mine.linked()) {
     mine.packet.signal.observed |= signals;
     return true;
   }
+  if (!observer.Matches(signals)) return true;
   mine.packet.signal.observed = signals;
   if (Waiter* waiter = waiters_.PopFront()) {
     GiveLocked(*waiter, mine.packet, wakes);
-    return true;
+    return observer.repeating_;
   }
-  observer.AddRef();
+  if (packet_count_ == kMaxPackets) return false;
   PushLocked(mine);
   return true;
 }
@@ -90,23 +91,25 @@ void Port::GiveLocked(Waiter& waiter, const zx_port_packet_t& packet, WakeList& 
 
 void Port::PushLocked(Packet& packet) {
   packets_.PushBack(packet);
+  ++packet_count_;
   ShowReadableLocked();
 }
 
 // ---- packets out -----------------------------------------------------------------------------------------------------
 
 zx_status_t Port::Wait(zx_time_t deadline, zx_port_packet_t* out) {
+  TakeInEvents();
   Waiter waiter;
   {
-    RefPtr<PortObserver> observer;  // released without the lock
+    Ended ended;
     const std::lock_guard lock(queue_lock_);
     if (closed_) return ZX_ERR_CANCELED;
-    if (TakeFirstLocked(out, &observer)) return ZX_OK;
+    if (TakeFirstLocked(out, &ended)) return ZX_OK;
     if (deadline <= 0 || (deadline != ZX_TIME_INFINITE && deadline <= MonotonicNs())) return ZX_ERR_TIMED_OUT;
     waiters_.PushBack(waiter);
   }
   while (waiter.done.load(std::memory_order_acquire) == 0) {
-    if (FutexWait(waiter.done, 0, deadline)) continue;
+    if (SleepOn(waiter.done, 0, deadline)) continue;
     const std::lock_guard lock(queue_lock_);
     // Somebody who took it out of the list has given it a packet.
     if (!waiter.linked()) break;
@@ -117,30 +120,36 @@ zx_status_t Port::Wait(zx_time_t deadline, zx_port_packet_t* out) {
   return waiter.status;
 }
 
-bool Port::TakeFirstLocked(zx_port_packet_t* out, RefPtr<PortObserver>* out_observer) {
-  Packet* first = packets_.PopFront();
+bool Port::TakeFirstLocked(zx_port_packet_t* out, Ended* out_ended) {
+  Packet* first = packets_.First();
   if (first == nullptr) return false;
+  RemoveLocked(*first);
   *out = first->packet;
-  RetireLocked(*first, out_observer);
-  ShowReadableLocked();
+  if (first->observer == nullptr) {
+    KeepNodeLocked(*first);
+  } else if (!first->observer->repeating_) {
+    DisarmLocked(*first->observer, out_ended);
+  }
   return true;
 }
 
-void Port::RetireLocked(Packet& packet, RefPtr<PortObserver>* out_observer) {
-  if (packet.observer != nullptr) {
-    *out_observer = RefPtr<PortObserver>::Adopt(packet.observer);
-    return;
-  }
-  --counted_packets_;
+void Port::RemoveLocked(Packet& packet) {
+  packets_.Erase(packet);
+  --packet_count_;
+  ShowReadableLocked();
+}
+
+void Port::KeepNodeLocked(Packet& node) {
   if (node_count_ < kKeptNodes) {
-    nodes_.PushBack(packet);
+    nodes_.PushBack(node);
     ++node_count_;
   } else {
-    const std::unique_ptr<Packet> owned(&packet);
+    const std::unique_ptr<Packet> owned(&node);
   }
 }
 
 zx_status_t Port::GetFd(int* out_fd, int* out_errno) {
+  TracerLink::Serve();
   const std::lock_guard lock(queue_lock_);
   if (closed_) return ZX_ERR_BAD_STATE;
   if (!fd_.valid()) {
@@ -195,44 +204,35 @@ bool Port::Arm(PortObserver& observer) {
   return true;
 }
 
-void Port::Disarm(PortObserver& observer) {
-  RefPtr<Dispatcher> source;
-  RefPtr<PortObserver> reference;
+bool Port::Disarm(PortObserver& observer) {
+  RefPtr<Dispatcher> source;  // nothing to leave any more, but released without the lock
+  Ended ended;
   const std::lock_guard lock(queue_lock_);
-  source = std::move(observer.source_);
-  if (!static_cast<ListHook<InArmed>&>(observer).linked()) return;
+  if (!observer.armed()) return false;
+  if (observer.packet_.linked()) RemoveLocked(observer.packet_);
+  DisarmLocked(observer, &ended);
+  source = std::move(ended.source);
+  return true;
+}
+
+void Port::DisarmLocked(PortObserver& observer, Ended* out_ended) {
   armed_.Erase(observer);
-  reference = RefPtr<PortObserver>::Adopt(&observer);
+  out_ended->observer = RefPtr<PortObserver>::Adopt(&observer);
+  out_ended->source = std::move(observer.source_);
+}
+
+Port::Ended::~Ended() {
+  if (source) source->EvictObserver(*observer);
 }
 
 zx_status_t Port::Cancel(Dispatcher& source, zx_handle_t handle, uint64_t key) {
-  // First the object: what leaves it from here on is in the queue.
-  const bool armed = source.CancelObservers(handle, this, key);
-  const bool queued = CancelQueued(handle, key);
-  return armed || queued ? ZX_OK : ZX_ERR_NOT_FOUND;
-}
-
-bool Port::CancelQueued(zx_handle_t handle, uint64_t key) {
-  bool any = false;
-  for (;;) {
-    RefPtr<PortObserver> observer;  // released without the lock
-    const std::lock_guard lock(queue_lock_);
-    Packet* found = packets_.First();
-    while (found != nullptr &&
-           (found->observer == nullptr || found->observer->handle() != handle || found->packet.key != key)) {
-      found = packets_.After(*found);
-    }
-    if (found == nullptr) return any;
-    packets_.Erase(*found);
-    RetireLocked(*found, &observer);
-    ShowReadableLocked();
-    any = true;
-  }
+  return source.CancelObservers(handle, this, key) ? ZX_OK : ZX_ERR_NOT_FOUND;
 }
 
 // ---- the end ---------------------------------------------------------------------------------------------------------
 
 void Port::OnLastHandleClosed() {
+  if (TracerLink* link = TracerLink::Current(); link != nullptr) link->EndPort(koid());
   {
     WakeList wakes;
     const std::lock_guard lock(queue_lock_);
@@ -246,21 +246,16 @@ void Port::OnLastHandleClosed() {
   }
   zx_port_packet_t discarded;
   for (bool more = true; more;) {
-    RefPtr<PortObserver> observer;
+    Ended ended;
     const std::lock_guard lock(queue_lock_);
-    more = TakeFirstLocked(&discarded, &observer);
+    more = TakeFirstLocked(&discarded, &ended);
   }
   for (;;) {
-    RefPtr<PortObserver> observer;
-    RefPtr<Dispatcher> source;
-    {
-      const std::lock_guard lock(queue_lock_);
-      PortObserver* first = armed_.PopFront();
-      if (first == nullptr) return;
-      observer = RefPtr<PortObserver>::Adopt(first);
-      source = first->source_;
-    }
-    if (source) source->EvictObserver(*observer);
+    Ended ended;
+    const std::lock_guard lock(queue_lock_);
+    PortObserver* first = armed_.First();
+    if (first == nullptr) return;
+    DisarmLocked(*first, &ended);
   }
 }
 
@@ -277,16 +272,20 @@ PortObserver::PortObserver(RefPtr<Port> port, RefPtr<Dispatcher> source, zx_hand
 
 PortObserver::~PortObserver() { port_->observer_count_.fetch_sub(1, std::memory_order_relaxed); }
 
-Observer::Next PortObserver::OnMatch(zx_signals_t signals, WakeList& wakes) {
-  const bool goes_on = port_->QueueSignal(*this, signals, wakes) && repeating_;
-  return goes_on ? Next::kStay : Next::kLeave;
+Observer::Next PortObserver::OnSignals(zx_signals_t signals, WakeList& wakes) {
+  matched_ |= Matches(signals);
+  if (!matched_) return Next::kStay;
+  return port_->QueueSignal(*this, signals, wakes) ? Next::kStay : Next::kLeave;
 }
 
 Observer::Next PortObserver::OnHandleClosed(zx_signals_t /*signals*/, WakeList& /*wakes*/) { return Next::kLeave; }
 
-void PortObserver::OnRemoved() {
-  port_->Disarm(*this);
+Observer::Next PortObserver::OnBroken(WakeList& /*wakes*/) { return Next::kLeave; }
+
+bool PortObserver::OnRemoved() {
+  const bool ended_now = port_->Disarm(*this);
   Release();
+  return ended_now;
 }
 
 bool PortObserver::IsFor(const void* port, uint64_t key) const {

@@ -28,7 +28,7 @@ class Port final : public Dispatcher {
  public:
   static constexpr zx_obj_type_t kType = ZX_OBJ_TYPE_PORT;
   static constexpr zx_rights_t kRights = ZX_DEFAULT_PORT_RIGHTS;
-  // User and exception packets together. Packets of wait_async are not counted: their room is taken beforehand.
+  // Packets of all kinds together.
   static constexpr size_t kMaxPackets = 2049;
   // Registrations by wait_async, until their packet is taken.
   static constexpr uint32_t kMaxObservers = 50'000;
@@ -46,17 +46,21 @@ class Port final : public Dispatcher {
   // Takes the first packet, or sleeps for one: TIMED_OUT at the deadline; CANCELED when the port's last handle is closed.
   zx_status_t Wait(zx_time_t deadline, zx_port_packet_t* out);
 
-  // A packet when a signal of `source` is there: once, or at every change while it is. `handle` is the one that it was
-  // called with: when that is closed no packet is queued any more. BAD_STATE when closed, NO_MEMORY.
+  // A packet when a signal of `source` is there: once, or at every change while it is. While the packet is queued it gathers
+  // the signals of every change. `handle` is the one that it was called with: when that is closed, the registration is over
+  // and its packet leaves the queue. A full port drops a registration that has a packet to queue. BAD_STATE when closed,
+  // NO_MEMORY.
   zx_status_t WaitAsync(const HandleTable& handles, const RefPtr<Dispatcher>& source, zx_handle_t handle, uint64_t key,
                         zx_signals_t signals, bool repeating);
-  // Undoes WaitAsync() and takes back its packets. NOT_FOUND when there was neither.
+  // Undoes WaitAsync() and takes back its packets: what it answers OK for gives no packet any more. NOT_FOUND when there was
+  // nothing left to undo.
   zx_status_t Cancel(Dispatcher& source, zx_handle_t handle, uint64_t key);
 
   // A descriptor that is readable while there is a packet; the port's own. Where it cannot be made, the status and errno.
   zx_status_t GetFd(int* out_fd, int* out_errno);
 
   void OnLastHandleClosed() override;
+  [[nodiscard]] bool is_closed() { return IsClosed(); }
 
  private:
   friend class PortObserver;
@@ -66,14 +70,23 @@ class Port final : public Dispatcher {
 
   struct Packet : ListHook<InQueue> {
     zx_port_packet_t packet = {};
-    PortObserver* observer =
-        nullptr;  // whose packet it is; the queue holds a reference. Null: a node of the port's own
+    PortObserver* observer = nullptr;  // whose packet it is, an armed one. Null: a node of the port's own
   };
   // A thread that waits; on its stack.
   struct Waiter : ListHook<InWaiters> {
     zx_port_packet_t packet = {};
     zx_status_t status = ZX_OK;
     std::atomic<uint32_t> done = 0;  // the last that is written: the thread may be gone then
+  };
+  // A registration that is over. It leaves its object when this goes: declare it before the queue lock.
+  struct Ended {
+    Ended() = default;
+    Ended(const Ended&) = delete;
+    Ended& operator=(const Ended&) = delete;
+    ~Ended();
+
+    RefPtr<PortObserver> observer;
+    RefPtr<Dispatcher> source;
   };
   using Queue = IntrusiveList<Packet, InQueue>;
 
@@ -82,27 +95,28 @@ class Port final : public Dispatcher {
   Port();
 
   zx_status_t QueueCopy(const zx_port_packet_t& packet);
-  // For PortObserver, with the lock of the observed object held. False: no packet will ever be queued again.
+  // For PortObserver, with the lock of the observed object held. False: it is over, and leaves the object.
   bool QueueSignal(PortObserver& observer, zx_signals_t signals, WakeList& wakes);
-  void Disarm(PortObserver& observer);
   // False when the port is closed.
   bool Arm(PortObserver& observer);
+  // For what has left its object: ends it, and takes its packet back. False when it was over.
+  bool Disarm(PortObserver& observer);
   bool IsClosed();
-  bool CancelQueued(zx_handle_t handle, uint64_t key);
 
   static void GiveLocked(Waiter& waiter, const zx_port_packet_t& packet, WakeList& wakes);
   void PushLocked(Packet& packet);
-  bool TakeFirstLocked(zx_port_packet_t* out, RefPtr<PortObserver>* out_observer);
-  // The packet has left the queue: keeps the node, or gives the observer whose it is.
-  void RetireLocked(Packet& packet, RefPtr<PortObserver>* out_observer);
+  void RemoveLocked(Packet& packet);
+  bool TakeFirstLocked(zx_port_packet_t* out, Ended* out_ended);
+  void KeepNodeLocked(Packet& node);
+  void DisarmLocked(PortObserver& observer, Ended* out_ended);
   void ShowReadableLocked();
 
   std::mutex queue_lock_;  // guards all below
   bool closed_ = false;
   Queue packets_;
-  size_t counted_packets_ = 0;
+  size_t packet_count_ = 0;
   IntrusiveList<Waiter, InWaiters> waiters_;    // only while there is no packet
-  IntrusiveList<PortObserver, InArmed> armed_;  // holds a reference to each
+  IntrusiveList<PortObserver, InArmed> armed_;  // the registrations that are not over; holds a reference to each
   Queue nodes_;                                 // for the next packets
   size_t node_count_ = 0;
   UniqueFd fd_;
@@ -111,23 +125,32 @@ class Port final : public Dispatcher {
   std::atomic<uint32_t> observer_count_ = 0;
 };
 
-// What wait_async leaves with an object. Whoever has it in a list holds a reference: the object, armed_, the queue.
+// What wait_async leaves with an object. The object holds a reference while it is in its list, and armed_ does.
+//
+// It is armed until it is over: its only packet was taken, a packet was dropped, it was cancelled, or its handle or the port
+// was closed. Its packet is in the queue only while it is armed. Who disarms it, with the queue lock, is the one who ended
+// it; it leaves its object's list before that or after.
 class PortObserver final : public RefCounted, public Observer, public ListHook<Port::InArmed> {
  public:
   PortObserver(RefPtr<Port> port, RefPtr<Dispatcher> source, zx_handle_t handle, uint64_t key, zx_signals_t signals,
                bool repeating);
   ~PortObserver() override;
 
-  Next OnMatch(zx_signals_t signals, WakeList& wakes) override;
+  Next OnSignals(zx_signals_t signals, WakeList& wakes) override;
   Next OnHandleClosed(zx_signals_t signals, WakeList& wakes) override;
-  void OnRemoved() override;
+  Next OnBroken(WakeList& wakes) override;
+  bool OnRemoved() override;
   [[nodiscard]] bool IsFor(const void* port, uint64_t key) const override;
 
  private:
   friend class Port;
 
+  // With the port's queue lock.
+  [[nodiscard]] bool armed() const { return static_cast<const ListHook<Port::InArmed>&>(*this).linked(); }
+
   const RefPtr<Port> port_;
   const bool repeating_;
+  bool matched_ = false;       // the object's lock; until then there is no packet to gather signals
   RefPtr<Dispatcher> source_;  // the port's queue lock; null once it is disarmed
   Port::Packet packet_;        // the port's queue lock
 };

@@ -13,6 +13,7 @@ Root::Root() {
   RefPtr<Job> job = Job::CreateRoot();
   if (!job) return;
   job->SetName("root");
+  root_job_ = job;
   // A failure leaves the handle 0, which every call refuses.
   static_cast<void>(handles_.Add(std::move(job), Job::kRights, &default_job_));
 }

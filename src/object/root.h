@@ -12,6 +12,8 @@ class Root {
   [[nodiscard]] static Root& Get();
 
   [[nodiscard]] HandleTable& handles() { return handles_; }
+  // The job that everything is in; null when there was no memory for it.
+  [[nodiscard]] RefPtr<Job> root_job() const { return root_job_; }
   // 0 when there was no memory for it.
   [[nodiscard]] zx_handle_t default_job() const { return default_job_; }
 
@@ -19,6 +21,7 @@ class Root {
   Root();
 
   HandleTable handles_;
+  RefPtr<Job> root_job_;
   zx_handle_t default_job_ = ZX_HANDLE_INVALID;
 };
 

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "object/tracer_link.h"
 
 namespace zxctl {
 namespace {
@@ -18,14 +19,21 @@ class WaitEvent {
       wakes.Add(word_);
     }
   }
+  void Break(WakeList& wakes) {
+    uint32_t none = kNothing;
+    if (word_.compare_exchange_strong(none, kBroken, std::memory_order_release, std::memory_order_relaxed)) {
+      wakes.Add(word_);
+    }
+  }
 
   zx_status_t Wait(zx_time_t deadline) const {
     while (word_.load(std::memory_order_acquire) == kNothing) {
       if (MonotonicNs() >= deadline && deadline != ZX_TIME_INFINITE) break;
-      if (!FutexWait(word_, kNothing, deadline)) break;
+      if (!SleepOn(word_, kNothing, deadline)) break;
     }
     const uint32_t word = word_.load(std::memory_order_acquire);
     if (word == kNothing) return ZX_ERR_TIMED_OUT;
+    if (word == kBroken) return ZX_ERR_PEER_CLOSED;
     return word == kMatched ? ZX_OK : ZX_ERR_CANCELED;
   }
 
@@ -33,6 +41,7 @@ class WaitEvent {
   static constexpr uint32_t kNothing = 0;
   static constexpr uint32_t kMatched = 1;
   static constexpr uint32_t kClosed = 2;
+  static constexpr uint32_t kBroken = 3;
 
   std::atomic<uint32_t> word_ = kNothing;
 };
@@ -42,7 +51,8 @@ class WaitObserver final : public Observer {
  public:
   WaitObserver(WaitEvent& event, const WaitTarget& target) : Observer(target.handle, target.waitfor), event_(event) {}
 
-  Next OnMatch(zx_signals_t signals, WakeList& wakes) override {
+  Next OnSignals(zx_signals_t signals, WakeList& wakes) override {
+    if (!Matches(signals)) return Next::kStay;
     if (!seen_) seen_ = signals;
     event_.Set(ZX_OK, wakes);
     return Next::kStay;
@@ -52,7 +62,11 @@ class WaitObserver final : public Observer {
     event_.Set(ZX_ERR_CANCELED, wakes);
     return Next::kStay;
   }
-  void OnRemoved() override {}
+  Next OnBroken(WakeList& wakes) override {
+    event_.Break(wakes);
+    return Next::kStay;
+  }
+  bool OnRemoved() override { return false; }
   [[nodiscard]] bool IsFor(const void* /*port*/, uint64_t /*key*/) const override { return false; }
 
   // Once it is out of the list.
@@ -66,6 +80,7 @@ class WaitObserver final : public Observer {
 }  // namespace
 
 zx_status_t WaitMany(const HandleTable& handles, std::span<WaitTarget> targets, zx_time_t deadline) {
+  TakeInEvents();
   WaitEvent event;
   std::array<std::optional<WaitObserver>, ZX_WAIT_MANY_MAX_ITEMS> observers;
   for (size_t i = 0; i < targets.size(); ++i) {

@@ -145,7 +145,8 @@ HandlerAnswer ReportHandler::Offer(const ExceptionPacket& packet) {
     return HandlerAnswer::kPending;
   }
   ring::CrashRecord crash{.pid = packet.pid, .tid = packet.tid, .type = packet.type, .signal = packet.signal};
-  crash.reason = packet.forced_death ? ring::CrashReason::kForcedDeath : ring::CrashReason::kException;
+  crash.reason =
+      packet.kind == FaultKind::kForcedDeath ? ring::CrashReason::kForcedDeath : ring::CrashReason::kException;
   if (packet.first) {
     crash.first = packet.first->signal;
     crash.first_registers = packet.first->registers;

@@ -16,16 +16,18 @@ namespace {
 constexpr uint64_t kMagic = 0x317869727a78ULL;
 constexpr size_t kMinRingBytes = 64;
 constexpr size_t kMaxRingBytes = size_t{1} << 30;
+constexpr size_t kMaxSharedBytes = size_t{1} << 24;
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
-// What stands at the start of the file; the two rings' bytes follow, the creator's outgoing one first.
+// What stands at the start of the file; the two rings' bytes follow, the creator's outgoing one first, then what is shared.
 struct Layout {
   uint64_t magic;
   uint64_t ring_bytes;
+  uint64_t shared_bytes;
   RingHeader headers[2];
 };
 
-size_t FileBytes(size_t ring_bytes) { return sizeof(Layout) + 2 * ring_bytes; }
+size_t FileBytes(size_t ring_bytes, size_t shared_bytes = 0) { return sizeof(Layout) + 2 * ring_bytes + shared_bytes; }
 
 void FutexWake(std::atomic<uint32_t>& word) {
   syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE, 1, nullptr, nullptr, 0);
@@ -46,15 +48,21 @@ Ring MakeRing(void* memory, size_t ring_bytes, int index) {
 
 }  // namespace
 
-Channel::Channel(UniqueFd fd, void* memory, size_t mapped, size_t ring_bytes, bool creator)
+Channel::Channel(UniqueFd fd, void* memory, const Sizes& sizes, bool creator)
     : fd_(std::move(fd)),
       memory_(memory),
-      mapped_(mapped),
-      out_(MakeRing(memory, ring_bytes, creator ? 0 : 1)),
-      in_(MakeRing(memory, ring_bytes, creator ? 1 : 0)) {}
+      mapped_(FileBytes(sizes.ring_bytes, sizes.shared_bytes)),
+      shared_(static_cast<std::byte*>(memory) + FileBytes(sizes.ring_bytes), sizes.shared_bytes),
+      out_(MakeRing(memory, sizes.ring_bytes, creator ? 0 : 1)),
+      in_(MakeRing(memory, sizes.ring_bytes, creator ? 1 : 0)) {}
 
 Channel::Channel(Channel&& other) noexcept
-    : fd_(std::move(other.fd_)), memory_(other.memory_), mapped_(other.mapped_), out_(other.out_), in_(other.in_) {
+    : fd_(std::move(other.fd_)),
+      memory_(other.memory_),
+      mapped_(other.mapped_),
+      shared_(other.shared_),
+      out_(other.out_),
+      in_(other.in_) {
   other.memory_ = nullptr;
 }
 
@@ -62,14 +70,14 @@ Channel::~Channel() {
   if (memory_ != nullptr) munmap(memory_, mapped_);
 }
 
-Result<Channel> Channel::Create(size_t ring_bytes) {
+Result<Channel> Channel::Create(size_t ring_bytes, size_t shared_bytes) {
   ring_bytes = std::bit_ceil(std::max(ring_bytes, kMinRingBytes));
-  if (ring_bytes > kMaxRingBytes) {
+  if (ring_bytes > kMaxRingBytes || shared_bytes > kMaxSharedBytes) {
     return Fail(Status{.zx = ZX_ERR_OUT_OF_RANGE, .what = "a ring of this size is not supported"});
   }
   UniqueFd fd(memfd_create("zxctl-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd.valid()) return FailErrno("cannot create a ring's memory");
-  const size_t bytes = FileBytes(ring_bytes);
+  const size_t bytes = FileBytes(ring_bytes, shared_bytes);
   if (ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return FailErrno("cannot size a ring's memory");
   if (fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) return FailErrno("cannot seal a ring's memory");
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
@@ -77,7 +85,8 @@ Result<Channel> Channel::Create(size_t ring_bytes) {
   auto* layout = static_cast<Layout*>(memory);
   layout->magic = kMagic;
   layout->ring_bytes = ring_bytes;
-  return Channel(std::move(fd), memory, bytes, ring_bytes, true);
+  layout->shared_bytes = shared_bytes;
+  return Channel(std::move(fd), memory, {ring_bytes, shared_bytes}, true);
 }
 
 Result<Channel> Channel::Attach(UniqueFd fd) {
@@ -89,31 +98,34 @@ Result<Channel> Channel::Attach(UniqueFd fd) {
   const int seals = fcntl(fd.get(), F_GET_SEALS);
   if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) return corrupt();
   const auto bytes = static_cast<size_t>(info.st_size);
-  if (bytes < FileBytes(kMinRingBytes) || bytes > FileBytes(kMaxRingBytes)) return corrupt();
+  if (bytes < FileBytes(kMinRingBytes) || bytes > FileBytes(kMaxRingBytes, kMaxSharedBytes)) return corrupt();
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (memory == MAP_FAILED) return FailErrno("cannot map a ring");
   const auto* layout = static_cast<const Layout*>(memory);
-  const uint64_t ring_bytes = layout->ring_bytes;
-  if (layout->magic != kMagic || !std::has_single_bit(ring_bytes) || FileBytes(ring_bytes) != bytes) {
+  // Copied: the other side could change them between two looks.
+  const Sizes sizes{.ring_bytes = layout->ring_bytes, .shared_bytes = layout->shared_bytes};
+  const bool in_bounds = sizes.ring_bytes <= kMaxRingBytes && sizes.shared_bytes <= kMaxSharedBytes;
+  if (layout->magic != kMagic || !std::has_single_bit(sizes.ring_bytes) || !in_bounds ||
+      FileBytes(sizes.ring_bytes, sizes.shared_bytes) != bytes) {
     munmap(memory, bytes);
     return corrupt();
   }
-  return Channel(std::move(fd), memory, bytes, ring_bytes, false);
+  return Channel(std::move(fd), memory, sizes, false);
 }
 
 bool Channel::SendBytes(uint32_t type, std::span<const std::byte> payload) {
   if (!out_.Write(type, payload)) return false;
-  FutexWake(out_.wake_word());
+  FutexWake(out_.header().wake);
   return true;
 }
 
 Result<bool> Channel::Receive(Message& out, int64_t deadline_ns) {
   for (;;) {
-    const uint32_t seen = in_.wake_word().load(std::memory_order_acquire);
+    const uint32_t seen = in_.header().wake.load(std::memory_order_acquire);
     auto got = in_.Read(out);
     if (!got || *got) return got;
     if (MonotonicNs() >= deadline_ns) return false;
-    FutexWaitUntil(in_.wake_word(), seen, deadline_ns);
+    FutexWaitUntil(in_.header().wake, seen, deadline_ns);
   }
 }
 

@@ -21,9 +21,9 @@ class Channel {
   Channel& operator=(Channel&&) = delete;
   ~Channel();
 
-  // A new channel whose rings hold at least `ring_bytes` each (64 B to 1 GiB). The descriptor is close-on-exec and sealed
-  // against shrinking, so that neither side can make the other fault.
-  [[nodiscard]] static Result<Channel> Create(size_t ring_bytes);
+  // A new channel whose rings hold at least `ring_bytes` each (64 B to 1 GiB), with `shared_bytes` of zeros that both sides
+  // see. The descriptor is close-on-exec and sealed against shrinking, so that neither side can make the other fault.
+  [[nodiscard]] static Result<Channel> Create(size_t ring_bytes, size_t shared_bytes = 0);
   // The other end of a channel whose descriptor came from elsewhere. IO_DATA_INTEGRITY when it is not one.
   [[nodiscard]] static Result<Channel> Attach(UniqueFd fd);
 
@@ -38,15 +38,28 @@ class Channel {
   // Writes a message and wakes whoever waits in Receive() on the other side.
   [[nodiscard]] bool SendBytes(uint32_t type, std::span<const std::byte> payload);
 
+  // ---- for those who wait in other ways ----
+  [[nodiscard]] Ring& out() { return out_; }
+  [[nodiscard]] Ring& in() { return in_; }
+  // What both sides see beside the rings.
+  [[nodiscard]] std::span<std::byte> shared() const { return shared_; }
+  // All of the mapping.
+  [[nodiscard]] std::span<std::byte> mapping() const { return {static_cast<std::byte*>(memory_), mapped_}; }
+
   // The next message, waiting for it until `deadline_ns` (CLOCK_MONOTONIC): true, or false when time is up.
   [[nodiscard]] Result<bool> Receive(Message& out, int64_t deadline_ns);
 
  private:
-  Channel(UniqueFd fd, void* memory, size_t mapped, size_t ring_bytes, bool creator);
+  struct Sizes {
+    size_t ring_bytes;
+    size_t shared_bytes;
+  };
+  Channel(UniqueFd fd, void* memory, const Sizes& sizes, bool creator);
 
   UniqueFd fd_;
   void* memory_ = nullptr;
   size_t mapped_ = 0;
+  std::span<std::byte> shared_;
   Ring out_;
   Ring in_;
 };

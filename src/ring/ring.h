@@ -22,7 +22,11 @@ struct alignas(64) RingHeader {
   std::atomic<uint64_t> head;  // bytes ever produced
   std::atomic<uint64_t> tail;  // bytes ever consumed
   std::atomic<uint32_t> wake;  // futex word; the producer increments it after each message
-  uint32_t reserved;
+  // How many consumers sleep, or are about to and have looked once more; 0: nobody has to be woken.
+  std::atomic<uint32_t> sleepers;
+  // Set by a producer that found no room; the consumer clears it once there is some, and wakes the producer.
+  std::atomic<uint32_t> short_of_room;
+  std::atomic<uint32_t> room;  // futex word; the consumer increments it then
 };
 static_assert(sizeof(RingHeader) == 64);
 
@@ -49,8 +53,13 @@ class Ring {
   // written something that is not a message. After an error the ring stays unusable.
   [[nodiscard]] Result<bool> Read(Message& out);
 
-  // The futex word, for waiting until something is produced.
-  [[nodiscard]] std::atomic<uint32_t>& wake_word() { return header_->wake; }
+  // True when there is something to read, or something is wrong.
+  [[nodiscard]] bool has_messages() const {
+    return header_->head.load(std::memory_order_acquire) != header_->tail.load(std::memory_order_relaxed);
+  }
+
+  // The words that the two sides watch; what they mean is between those who wait and those who wake.
+  [[nodiscard]] RingHeader& header() { return *header_; }
 
  private:
   void CopyIn(uint64_t position, std::span<const std::byte> bytes);

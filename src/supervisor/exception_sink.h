@@ -11,13 +11,22 @@
 
 namespace zxctl {
 
-// A thread at a signal that could be an exception, or dying of one.
+// What a thread stands at.
+enum class FaultKind : uint8_t {
+  kSignal,       // a signal that could be an exception
+  kForcedDeath,  // its exit stop, dying of a signal that was never offered: no handler can make it go on
+  kStart,        // before its first instruction
+  kExit,         // its exit stop, having called exit for itself
+};
+
+// A thread at something that handlers may want to hear of.
 struct FaultStop {
   Thread* thread = nullptr;  // with a process; valid during the call only
   SignalRecord signal = {};
   // What the program does with it. Nothing: not looked at yet, because somebody is asked first in any case.
   std::optional<Disposition> disposition = {};
-  bool forced_death = false;  // at its exit stop: no handler can make it go on
+  FaultKind kind = FaultKind::kSignal;
+  bool first_thread = false;  // kStart: with it the process starts
 };
 
 enum class Verdict : uint8_t {
@@ -39,6 +48,12 @@ class ExceptionSink {
   virtual bool AsksDebugger(const Thread& thread) = 0;
   // True when somebody may want a fault that the program's own handler gets.
   virtual bool WantsFirstChance() = 0;
+  // True when somebody is to be told before the thread runs its first instruction.
+  virtual bool WantsStart(const Thread& thread, bool first_thread) = 0;
+  // True when somebody is to be told that a thread of this process exits.
+  virtual bool WantsExit(const Process& process) = 0;
+  // Tells of a thread that exits with its whole process: nobody is waited for.
+  virtual void TellExit(const Thread& thread) = 0;
   // A quick look at a signal that could be an exception: does anybody want it?
   virtual Verdict Consult(const FaultStop& fault) = 0;
   // Offers the exception to the first handler. The thread stays stopped until it is answered.

@@ -1,5 +1,6 @@
 // The tracer at a signal that could be an exception, and at a death that nobody was asked about.
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 
 #include <array>
 
@@ -83,7 +84,7 @@ void Tracer::OnPossibleException(Thread& thread, int signo) {
     return Apply(thread.tid, Of(EventKind::kFaultStop, signo));
   }
   if (!thread.would_die) RememberFirstFault(thread, fault.signal);
-  if (thread.would_die) thread.process->dying_tid = thread.tid;
+  if (thread.would_die) BeginDying(thread);
   Apply(thread.tid, Of(EventKind::kSignalStop, signo));
 }
 
@@ -113,25 +114,59 @@ void Tracer::RememberFirstFault(Thread& thread, const SignalRecord& signal) {
 }
 
 void Tracer::OnExitStop(Thread& thread) {
-  const auto quietly = [&] { Apply(thread.tid, Of(EventKind::kExitStop, 0)); };
   uint64_t status = 0;
-  Process* process = thread.process;
-  if (!ops_.GetEventMessage(thread.tid, status).ok() || process == nullptr) return quietly();
-  const WaitStatus decoded = DecodeWait(static_cast<int>(status));
-  const bool silent = decoded.kind == WaitKind::kKilled && DefaultActionOf(decoded.signo) == DefaultAction::kCore &&
-                      process->dying_tid == 0;
-  if (!silent) return quietly();
-  process->dying_tid = thread.tid;
-  FaultStop fault{.thread = &thread, .signal = {.signo = decoded.signo, .code = SI_KERNEL}, .forced_death = true};
+  const Process* process = thread.process;
+  if (process != nullptr && ops_.GetEventMessage(thread.tid, status).ok()) {
+    const WaitStatus decoded = DecodeWait(static_cast<int>(status));
+    const bool silent = decoded.kind == WaitKind::kKilled && DefaultActionOf(decoded.signo) == DefaultAction::kCore &&
+                        process->dying_tid == 0;
+    if (silent ? OfferForcedDeath(thread, decoded.signo) : OfferExit(thread)) {
+      return Apply(thread.tid, Of(EventKind::kToldExitStop, 0));
+    }
+  }
+  Apply(thread.tid, Of(EventKind::kExitStop, 0));
+}
+
+// The kernel takes threads out of their stops when their process dies, but not out of an exit stop when the death dumps
+// core: what a handler has not answered by then, nobody waits for.
+void Tracer::BeginDying(Thread& thread) {
+  thread.process->dying_tid = thread.tid;
+  std::vector<pid_t> exiting;
+  for (const Thread* other : thread.process->threads) {
+    const bool waits = other->state.life == Lifecycle::kExiting && other->state.exception == ExceptionPhase::kRaised;
+    if (waits && other != &thread) exiting.push_back(other->tid);
+  }
+  for (const pid_t tid : exiting) {
+    sink_.Withdraw(tid);
+    Apply(tid, Of(EventKind::kAnswerResume, 0));
+  }
+}
+
+bool Tracer::OfferForcedDeath(Thread& thread, int signo) {
+  BeginDying(thread);
+  FaultStop fault{.thread = &thread, .signal = {.signo = signo, .code = SI_KERNEL}, .kind = FaultKind::kForcedDeath};
   arch::Registers registers{};
-  if (decoded.signo == SIGSYS && ops_.GetRegisters(thread.tid, registers).ok()) {
+  if (signo == SIGSYS && ops_.GetRegisters(thread.tid, registers).ok()) {
     fault.signal.code = kSysSeccomp;
     fault.signal.address = arch::Pc(registers);
     fault.signal.syscall = static_cast<int32_t>(arch::SystemCallNumber(registers));
   }
-  if (sink_.Consult(fault) != Verdict::kRaise) return quietly();
+  if (sink_.Consult(fault) != Verdict::kRaise) return false;
   current_fault_ = fault;
-  Apply(thread.tid, Of(EventKind::kFatalExitStop, 0));
+  return true;
+}
+
+bool Tracer::OfferExit(Thread& thread) {
+  if (!sink_.WantsExit(*thread.process)) return false;
+  arch::Registers registers{};
+  const bool by_itself = thread.kill == KillPhase::kNone && ops_.GetRegisters(thread.tid, registers).ok() &&
+                         arch::SystemCallNumber(registers) == SYS_exit;
+  if (by_itself) {
+    current_fault_ = {.thread = &thread, .kind = FaultKind::kExit};
+  } else {
+    sink_.TellExit(thread);
+  }
+  return by_itself;
 }
 
 }  // namespace zxctl

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <utility>
 
 #include "supervisor/tracer.h"
 
@@ -9,8 +10,8 @@ namespace zxctl {
 namespace {
 
 constexpr int kLastStatSignal = 31;  // stat lines show the signals up to here
-// A deadline that finds the call between two stops looks again after this.
-constexpr int64_t kTimerRetryNs = 1 * kNsPerMs;
+// The kernel's own timer may end a call that much later than it should.
+constexpr int64_t kCloseEnoughNs = 1 * kNsPerMs;
 
 }  // namespace
 
@@ -65,13 +66,11 @@ void Tracer::RestartCall(Thread& thread, arch::Registers& registers, const arch:
   }
   arch::SetRestart(registers);
   if (!ops_.SetRegisters(thread.tid, registers).ok()) return;
-  if (same_call) {
-    thread.watch->Restart();
-    return ArmCallTimer(thread);
-  }
+  if (same_call) return thread.watch->Restart();
   DropWatch(thread);
   const int64_t timeout_ns = TimeoutNs(thread, call);
-  if (timeout_ns > 0) thread.watch = std::make_unique<CallWatch>(arch::SystemCallNumber(registers), timeout_ns);
+  if (timeout_ns <= 0) return;
+  thread.watch = std::make_unique<CallWatch>(arch::SystemCallNumber(registers), timeout_ns, clock_.NowNs());
 }
 
 template <typename T>
@@ -119,20 +118,14 @@ int64_t Tracer::TimeoutNs(const Thread& thread, const arch::RestartableCall& cal
   return 0;
 }
 
+// While the call runs.
 void Tracer::ArmCallTimer(Thread& thread) {
   const pid_t tid = thread.tid;
-  timers_.Cancel(thread.watch->timer);
-  const int64_t when = std::max(thread.watch->deadline_ns(), clock_.NowNs() + kTimerRetryNs);
-  thread.watch->timer = timers_.Add(when, [this, tid] {
+  thread.watch->timer = timers_.Add(thread.watch->deadline_ns(), [this, tid] {
     Thread* late = tree_.FindThread(tid);
     if (late == nullptr || late->watch == nullptr) return;
     late->watch->timer = 0;
-    const bool in_call = late->watch->phase() == CallWatch::Phase::kInCall && late->state.stop == PtraceStop::kRunning;
-    if (in_call) {
-      (void)ops_.Interrupt(tid);
-    } else {
-      ArmCallTimer(*late);
-    }
+    (void)ops_.Interrupt(tid);
   });
 }
 
@@ -142,20 +135,54 @@ void Tracer::DropWatch(Thread& thread) {
   thread.watch.reset();
 }
 
+// The time that a thread is held counts towards the time of its call. Most calls count by the clock, or are watched; some
+// begin anew with the time that the kernel has left them in their own memory.
+void Tracer::CountHeldTime(Thread& thread) {
+  const int64_t held_ns = clock_.NowNs() - std::exchange(thread.held_since_ns, 0);
+  arch::Registers registers{};
+  if (held_ns <= kCloseEnoughNs || !ops_.GetRegisters(thread.tid, registers).ok()) return;
+  // The cheap look first: the numbers of one side are calls of other kinds on the other.
+  if (!arch::FindTimeLeft(registers, false) && !arch::FindTimeLeft(registers, true)) return;
+  bool compat = false;
+  if (!ops_.IsCompatCall(thread.tid, compat).ok()) return;
+  const auto left = arch::FindTimeLeft(registers, compat);
+  if (!left) return;
+  if (left->bytes == sizeof(int64_t)) return SubtractTime<int64_t>(thread, *left, held_ns);
+  SubtractTime<int32_t>(thread, *left, held_ns);
+}
+
+template <typename T>
+void Tracer::SubtractTime(const Thread& thread, const arch::TimeLeft& left, int64_t held_ns) {
+  T value[2] = {};
+  if (ops_.ReadMemory(thread.tid, left.address, value, sizeof(value)) != sizeof(value)) return;
+  const int64_t rest_ns = std::max<int64_t>(int64_t{value[0]} * kNsPerSec + value[1] * left.unit_ns - held_ns, 0);
+  value[0] = static_cast<T>(rest_ns / kNsPerSec);
+  value[1] = static_cast<T>(rest_ns % kNsPerSec / left.unit_ns);
+  (void)ops_.WriteMemory(thread.tid, left.address, value, sizeof(value));
+}
+
+void Tracer::FollowWatch(Thread& thread) {
+  arch::Registers registers{};
+  (void)ops_.GetRegisters(thread.tid, registers);
+  CallWatch& watch = *thread.watch;
+  timers_.Cancel(std::exchange(watch.timer, 0));
+  if (!watch.OnSyscallStop(arch::SystemCallNumber(registers), arch::EndedWithEintr(registers)))
+    return DropWatch(thread);
+  if (watch.interrupted()) {
+    // Whatever broke the call off, this exit stop has swallowed an interrupt that was on its way, and a restart can't be
+    // written here: it would reach the program. The next stop is the place.
+    (void)ops_.Interrupt(thread.tid);
+  } else if (clock_.NowNs() - watch.start_ns() > kCloseEnoughNs) {
+    ArmCallTimer(thread);
+  }
+}
+
 void Tracer::OnSyscallStop(Thread& thread) {
   thread.job_stop_broke_call = false;  // the next call has begun
-  if (thread.watch != nullptr) {
-    arch::Registers registers{};
-    (void)ops_.GetRegisters(thread.tid, registers);
-    const int64_t number = arch::SystemCallNumber(registers);
-    if (!thread.watch->OnSyscallStop(number, arch::EndedWithEintr(registers), clock_.NowNs())) {
-      DropWatch(thread);
-    } else if (thread.watch->interrupted()) {
-      // Whatever broke the call off, this exit stop has swallowed an interrupt that was on its way, and a restart can't be
-      // written here: it would reach the program. The next stop is the place.
-      (void)ops_.Interrupt(thread.tid);
-    }
-  }
+  if (thread.watch != nullptr) FollowWatch(thread);
+  // Neither is the place to hold a thread, or to let it go: a call that is about to be made, or a result that is not the
+  // program's.
+  if (thread.state.hold == HoldPhase::kRequested) return InterruptAndResume(thread);
   Apply(thread.tid, {.kind = EventKind::kSyscallStop});
 }
 
@@ -166,7 +193,8 @@ void Tracer::OnGroupStop(Thread& thread) {
     thread.job_stop_broke_call = true;
     DropWatch(thread);
   }
-  Apply(thread.tid, {.kind = EventKind::kGroupStop});
+  // Nothing holds a thread back that is on its way to its exit.
+  Apply(thread.tid, {.kind = thread.kill == KillPhase::kMade ? EventKind::kTrapStop : EventKind::kGroupStop});
 }
 
 }  // namespace zxctl

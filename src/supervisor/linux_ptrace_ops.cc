@@ -4,16 +4,21 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/audit.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
+#include <fstream>
+#include <string>
 
 #include "base/clock.h"
 #include "base/proc_file.h"
@@ -37,6 +42,43 @@ uint64_t ParseHex(std::optional<std::string_view> text) {
 std::string StatusPath(pid_t tid) { return fmt::format("/proc/{}/status", tid); }
 constexpr size_t kStatusBytes = 16384;
 
+// How long PTRACE_SEIZE may wait for an exec in the other process.
+constexpr itimerval kSeizeTime = {.it_interval = {.tv_sec = 0, .tv_usec = 5000},
+                                  .it_value = {.tv_sec = 0, .tv_usec = 5000}};
+sigjmp_buf g_after_seize;
+
+void LeaveSeize(int /*signo*/) { siglongjmp(g_after_seize, 1); }
+
+// The kernel makes the call wait for an exec, and starts it again after any signal. Only a handler that does not return
+// gets out of it. The one thread of the tracer, with no object on its stack that would have to be destroyed.
+int SeizeInTime(pid_t tid, uint64_t options) {
+  struct sigaction leave {};
+  struct sigaction before {};
+  leave.sa_handler = LeaveSeize;
+  const itimerval never{};
+  sigset_t alarm;
+  sigset_t mask;
+  sigemptyset(&alarm);
+  sigaddset(&alarm, SIGALRM);
+  sigaction(SIGALRM, &leave, &before);
+  pthread_sigmask(SIG_BLOCK, &alarm, &mask);
+  volatile int error = EBUSY;
+  if (sigsetjmp(g_after_seize, 1) == 0) {  // NOLINT(cert-err52-cpp): see above
+    setitimer(ITIMER_REAL, &kSeizeTime, nullptr);
+    pthread_sigmask(SIG_UNBLOCK, &alarm, nullptr);
+    error = syscall(SYS_ptrace, PTRACE_SEIZE, static_cast<long>(tid), 0, options) < 0 ? errno : 0;
+    pthread_sigmask(SIG_BLOCK, &alarm, nullptr);
+  }
+  setitimer(ITIMER_REAL, &never, nullptr);
+  // One that is pending now is forgotten with this.
+  struct sigaction ignore {};
+  ignore.sa_handler = SIG_IGN;
+  sigaction(SIGALRM, &ignore, nullptr);
+  sigaction(SIGALRM, &before, nullptr);
+  pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+  return error;
+}
+
 // An option of a socket of another process.
 template <typename T>
 bool GetSocketOption(pid_t tgid, int fd, int option, T& value) {
@@ -51,7 +93,13 @@ bool GetSocketOption(pid_t tgid, int fd, int option, T& value) {
 
 bool OpResult::gone() const { return error_ == ESRCH; }
 
-OpResult LinuxPtraceOps::Seize(pid_t tid, uint64_t options) { return Call(PTRACE_SEIZE, tid, 0, options); }
+OpResult LinuxPtraceOps::Seize(pid_t tid, uint64_t options) {
+  const int error = SeizeInTime(tid, options);
+  // The alarm may have come right after the call.
+  if (error != EBUSY || ReadStatusNumber(tid, "TracerPid").value_or(0) != getpid()) return OpResult(error);
+  return {};
+}
+
 OpResult LinuxPtraceOps::SetOptions(pid_t tid, uint64_t options) { return Call(PTRACE_SETOPTIONS, tid, 0, options); }
 OpResult LinuxPtraceOps::Listen(pid_t tid) { return Call(PTRACE_LISTEN, tid, 0, 0); }
 OpResult LinuxPtraceOps::Interrupt(pid_t tid) { return Call(PTRACE_INTERRUPT, tid, 0, 0); }
@@ -99,6 +147,10 @@ WaitResult LinuxPtraceOps::Wait(pid_t tid) {
   return {.tid = static_cast<pid_t>(got < 0 ? -1 : got), .status = status};
 }
 
+std::optional<TaskFacts> LinuxPtraceOps::ReadFacts(pid_t tid) { return ReadTaskFacts(tid); }
+
+std::vector<pid_t> LinuxPtraceOps::ListThreads(pid_t pid) { return ReadThreadIds(pid); }
+
 bool LinuxPtraceOps::IsThreadOf(pid_t tgid, pid_t tid) {
   // Signal 0 is not sent. EPERM means that the thread is there and belongs to somebody else.
   return syscall(SYS_tgkill, tgid, tid, 0) == 0 || errno == EPERM;
@@ -132,6 +184,23 @@ size_t LinuxPtraceOps::ReadMemory(pid_t tid, uint64_t address, void* out, size_t
   const iovec remote{.iov_base = reinterpret_cast<void*>(address), .iov_len = size};
   const ssize_t got = process_vm_readv(tid, &local, 1, &remote, 1, 0);
   return got < 0 ? 0 : static_cast<size_t>(got);
+}
+
+size_t LinuxPtraceOps::WriteMemory(pid_t tid, uint64_t address, const void* in, size_t size) {
+  const UniqueFd memory(open(fmt::format("/proc/{}/mem", tid).c_str(), O_WRONLY | O_CLOEXEC));
+  const ssize_t wrote = pwrite(memory.get(), in, size, static_cast<off_t>(address));
+  return wrote < 0 ? 0 : static_cast<size_t>(wrote);
+}
+
+std::pair<uint64_t, uint64_t> LinuxPtraceOps::FindVdso(pid_t pid) {
+  std::ifstream maps(fmt::format("/proc/{}/maps", pid));
+  for (std::string line; std::getline(maps, line);) {
+    if (!line.ends_with("[vdso]")) continue;
+    const std::string_view range(line);
+    const size_t dash = range.find('-');
+    return {ParseHex(range.substr(0, dash)), ParseHex(range.substr(dash + 1))};
+  }
+  return {};
 }
 
 int64_t LinuxPtraceOps::SocketTimeoutNs(pid_t tgid, int fd, bool receive) {

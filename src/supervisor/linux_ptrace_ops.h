@@ -20,12 +20,16 @@ class LinuxPtraceOps final : public PtraceOps {
   OpResult GetEventMessage(pid_t tid, uint64_t& out) override;
   OpResult IsCompatCall(pid_t tid, bool& out) override;
   WaitResult Wait(pid_t tid) override;
+  std::optional<TaskFacts> ReadFacts(pid_t tid) override;
+  std::vector<pid_t> ListThreads(pid_t pid) override;
   bool IsThreadOf(pid_t tgid, pid_t tid) override;
   pid_t FindProcessOf(pid_t tid) override;
   size_t ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) override;
   bool ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& caught) override;
   int ReadSeccompMode(pid_t tid) override;
   size_t ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) override;
+  size_t WriteMemory(pid_t tid, uint64_t address, const void* in, size_t size) override;
+  std::pair<uint64_t, uint64_t> FindVdso(pid_t pid) override;
   int64_t SocketTimeoutNs(pid_t tgid, int fd, bool receive) override;
   bool IsLocalSocket(pid_t tgid, int fd) override;
   bool LostPrivileges(pid_t tgid) override;

@@ -119,12 +119,17 @@ void ForEachNumber(const std::string& path, const std::function<bool(pid_t)>& vi
 }
 
 std::set<int64_t> ThreadsOf(pid_t process) {
-  std::set<int64_t> tids;
-  ForEachNumber(fmt::format("/proc/{}/task", process), [&](pid_t tid) { return tids.insert(tid), true; });
-  return tids;
+  const auto tids = ReadThreadIds(process);
+  return {tids.begin(), tids.end()};
 }
 
 }  // namespace
+
+std::vector<pid_t> ReadThreadIds(pid_t process) {
+  std::vector<pid_t> tids;
+  ForEachNumber(fmt::format("/proc/{}/task", process), [&](pid_t tid) { return tids.push_back(tid), true; });
+  return tids;
+}
 
 std::optional<TaskFacts> ParseTaskStatus(std::string_view status) {
   TaskFacts task;

@@ -46,6 +46,8 @@ struct TaskFacts {
 // Nothing when the text is not a status file of a task.
 [[nodiscard]] std::optional<TaskFacts> ParseTaskStatus(std::string_view status);
 [[nodiscard]] std::optional<TaskFacts> ReadTaskFacts(pid_t tid);
+// The tids of a process's threads; empty when it is gone.
+[[nodiscard]] std::vector<pid_t> ReadThreadIds(pid_t process);
 
 inline constexpr int kCapSysPtrace = 19;
 [[nodiscard]] bool HasCapability(uint64_t set, int capability);

@@ -11,10 +11,13 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "arch/arch.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "supervisor/proc_facts.h"
 
 namespace zxctl {
 
@@ -46,6 +49,8 @@ class PtraceOps {
  public:
   virtual ~PtraceOps() = default;
 
+  // EBUSY when a thread of the process is executing a program: the kernel lets nobody attach meanwhile. That may last until
+  // the caller has dealt with the ends of threads that it traces already.
   virtual OpResult Seize(pid_t tid, uint64_t options) = 0;
   virtual OpResult SetOptions(pid_t tid, uint64_t options) = 0;
   virtual OpResult Resume(pid_t tid, ResumeMode mode, int signo) = 0;
@@ -64,6 +69,10 @@ class PtraceOps {
   // waitpid(tid, …, __WALL | WNOHANG); tid -1 is any.
   virtual WaitResult Wait(pid_t tid) = 0;
 
+  // What /proc says of a task; nothing when there is none.
+  virtual std::optional<TaskFacts> ReadFacts(pid_t tid) = 0;
+  // The tids of a process's threads now.
+  virtual std::vector<pid_t> ListThreads(pid_t pid) = 0;
   // True when `tid` is a thread of process `tgid`; false when it is not, or is gone.
   virtual bool IsThreadOf(pid_t tgid, pid_t tid) = 0;
   // The process a task belongs to, by the slow way through /proc; 0 when it is gone.
@@ -76,6 +85,10 @@ class PtraceOps {
   virtual int ReadSeccompMode(pid_t tid) = 0;
   // Copies from the tracee's memory; the number of bytes read.
   virtual size_t ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) = 0;
+  // Copies into the tracee's memory, also where it cannot write for itself; the number of bytes written.
+  virtual size_t WriteMemory(pid_t tid, uint64_t address, const void* in, size_t size) = 0;
+  // Where the vDSO of a process begins and ends; zeros if it has none.
+  virtual std::pair<uint64_t, uint64_t> FindVdso(pid_t pid) = 0;
   // SO_RCVTIMEO or SO_SNDTIMEO of a descriptor of the tracee in ns, 0 when it has none or is no socket.
   virtual int64_t SocketTimeoutNs(pid_t tgid, int fd, bool receive) = 0;
   // True when a descriptor of the tracee is a socket of this machine (AF_UNIX).

@@ -68,9 +68,10 @@ void StopFinder::OweScanSoon(int64_t now_ns) {
       std::clamp(scanned_ns_ + kScanShare * scan_cost_ns_, now_ns + kMinScanDelayNs, now_ns + kMaxScanDelayNs);
 }
 
-void StopFinder::SetPopulation(size_t children) {
-  if (children == population_) return;
+void StopFinder::SetPopulation(size_t children, uint64_t births) {
+  if (children == population_ && births == births_) return;
   population_ = children;
+  births_ = births;
   no_children_ = false;
   // A newcomer may have stopped unnamed while its creator was thought to be alone.
   OweScanSoon(clock_.NowNs());

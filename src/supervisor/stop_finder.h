@@ -42,8 +42,8 @@ class StopFinder {
   [[nodiscard]] int64_t scan_due_ns() const { return scan_due_ns_; }
   // True once the kernel has said that there are no children left, until somebody knows of another.
   [[nodiscard]] bool no_children() const { return no_children_; }
-  // How many children there are. The only one can't go unnamed.
-  void SetPopulation(size_t children);
+  // How many children there are, and how many there have ever been. The only one can't go unnamed.
+  void SetPopulation(size_t children, uint64_t births = 0);
   // Owes a scan now, whatever is known: after attaching to others.
   void OweScan() { scan_due_ns_ = 0; }
 
@@ -71,6 +71,7 @@ class StopFinder {
   int64_t scanned_ns_ = 0;
   int64_t scan_cost_ns_ = 0;
   size_t population_ = 0;
+  uint64_t births_ = 0;
   bool no_children_ = false;
 };
 

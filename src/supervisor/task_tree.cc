@@ -18,7 +18,9 @@ Thread& TaskTree::AddThread(pid_t tid) {
   auto thread = std::make_unique<Thread>();
   thread->tid = tid;
   thread->koid = NewKoid();
+  threads_by_koid_[thread->koid] = thread.get();
   auto& slot = threads_[tid];
+  if (slot != nullptr) threads_by_koid_.erase(slot->koid);
   slot = std::move(thread);
   return *slot;
 }
@@ -28,9 +30,48 @@ Process& TaskTree::AddProcess(pid_t pid, Job& job) {
   process->pid = pid;
   process->koid = NewKoid();
   process->job = &job;
+  ++job.processes;
+  processes_by_koid_[process->koid] = process.get();
   auto& slot = processes_[pid];
+  if (slot != nullptr) Drop(*slot);
   slot = std::move(process);
   return *slot;
+}
+
+void TaskTree::Drop(const Process& process) {
+  --process.job->processes;
+  processes_by_koid_.erase(process.koid);
+}
+
+Job& TaskTree::AddJob(Job& parent) {
+  auto job = std::make_unique<Job>();
+  job->koid = NewKoid();
+  job->parent = &parent;
+  job->killed = parent.killed;
+  ++parent.jobs;
+  return *(jobs_[job->koid] = std::move(job));
+}
+
+void TaskTree::RemoveJob(Job& job) {
+  if (job.processes != 0 || job.jobs != 0 || job.parent == nullptr) return;
+  --job.parent->jobs;
+  jobs_.erase(job.koid);
+}
+
+Thread* TaskTree::FindThreadByKoid(Koid koid) {
+  const auto found = threads_by_koid_.find(koid);
+  return found == threads_by_koid_.end() ? nullptr : found->second;
+}
+
+Process* TaskTree::FindProcessByKoid(Koid koid) {
+  const auto found = processes_by_koid_.find(koid);
+  return found == processes_by_koid_.end() ? nullptr : found->second;
+}
+
+Job* TaskTree::FindJobByKoid(Koid koid) {
+  if (koid == root_job_.koid) return &root_job_;
+  const auto found = jobs_.find(koid);
+  return found == jobs_.end() ? nullptr : found->second.get();
 }
 
 void TaskTree::Join(Thread& thread, Process& process) {
@@ -47,13 +88,16 @@ void TaskTree::Leave(Thread& thread) {
   const auto found = std::find(threads.rbegin(), threads.rend(), &thread);
   *found = threads.back();
   threads.pop_back();
-  if (threads.empty()) processes_.erase(process->pid);
+  if (!threads.empty()) return;
+  Drop(*process);
+  processes_.erase(process->pid);
 }
 
 void TaskTree::RemoveThread(pid_t tid) {
   const auto found = threads_.find(tid);
   if (found == threads_.end()) return;
   Leave(*found->second);
+  threads_by_koid_.erase(found->second->koid);
   threads_.erase(found);
 }
 
@@ -62,6 +106,7 @@ Thread& TaskTree::Rename(pid_t former, pid_t pid) {
   if (const auto leader = threads_.find(pid); leader != threads_.end()) {
     // The process must not go with its old leader: the renamed thread is in it still.
     Leave(*leader->second);
+    threads_by_koid_.erase(leader->second->koid);
     threads_.erase(leader);
   }
   node.key() = pid;
@@ -75,6 +120,16 @@ std::vector<pid_t> TaskTree::ProcessIds() const {
   std::vector<pid_t> pids;
   pids.reserve(processes_.size());
   for (const auto& [pid, process] : processes_) pids.push_back(pid);
+  return pids;
+}
+
+std::vector<pid_t> TaskTree::ProcessIdsIn(const Job& job) const {
+  std::vector<pid_t> pids;
+  for (const auto& [pid, process] : processes_) {
+    for (const Job* above = process->job; above != nullptr; above = above->parent) {
+      if (above == &job) pids.push_back(pid);
+    }
+  }
   return pids;
 }
 

@@ -24,6 +24,9 @@ using Koid = uint64_t;
 struct Job {
   Koid koid = 0;
   Job* parent = nullptr;  // null for the root job
+  size_t processes = 0;   // its own, not those of the jobs in it
+  size_t jobs = 0;        // its own
+  bool killed = false;    // no process may live in it any more
 };
 
 struct Process;
@@ -38,6 +41,13 @@ struct FirstFault {
   bool stale = false;
 };
 
+// A thread that is killed alone makes the exit call itself.
+enum class KillPhase : uint8_t {
+  kNone,
+  kWanted,  // as soon as it stands
+  kMade,    // it is on its way, and nothing holds it any more
+};
+
 struct Thread {
   pid_t tid = 0;
   ThreadState state;
@@ -47,7 +57,13 @@ struct Thread {
   UniqueFd stat_fd;  // its stat file, once it was looked at
   // After a job-control stop the interrupted call fails with EINTR, supervised or not, until the next call.
   bool job_stop_broke_call = false;
-  bool would_die = false;            // of the signal it stands at, if that is delivered
+  bool would_die = false;       // of the signal it stands at, if that is delivered
+  bool suspend_flag = false;    // set by a suspend without a token
+  bool told_suspended = false;  // what the observer heard last
+  uint32_t suspends = 0;        // tokens
+  int wait_status = 0;          // once it is gone
+  int64_t held_since_ns = 0;    // while it is held; 0: it is not
+  KillPhase kill = KillPhase::kNone;
   bool exit_option = false;          // it has PTRACE_O_TRACEEXIT
   std::unique_ptr<CallWatch> watch;  // a call that was restarted and has a timeout
   std::unique_ptr<FirstFault> first_fault;
@@ -60,6 +76,13 @@ struct ProcessHold {
   std::function<void(size_t missing)> done;  // called once: all stopped, or time was up with so many missing
 };
 
+// What the first exec of a process leads to that was taken up before it.
+enum class AtExec : uint8_t {
+  kNothing,  // it has been, or was not waited for
+  kPark,     // stands at its first instruction until it is started
+  kStart,    // those who want to know of the start are told
+};
+
 struct Process {
   pid_t pid = 0;
   Koid koid = 0;
@@ -68,8 +91,17 @@ struct Process {
   bool unfollowed = false;  // to be detached at its first stop
   bool filtered = false;    // it has a seccomp filter: all its threads stop at exit, not only the leader
   bool looked_for_filter = false;
-  pid_t dying_tid = 0;  // the thread whose fatal signal has been told of; its death is everybody's. 0: none
+  bool debugged = false;   // somebody wants to hear of its threads' starts and exits
+  bool detaching = false;  // its threads are let go as they stop
+  AtExec at_exec = AtExec::kNothing;
+  bool parked = false;    // stands at its first instruction until it is started
+  uint32_t suspends = 0;  // tokens
+  int64_t start_ns = 0;   // CLOCK_MONOTONIC; 0: not started
+  pid_t dying_tid = 0;    // the thread whose fatal signal has been told of; its death is everybody's. 0: none
   std::unique_ptr<ProcessHold> hold;
+
+  // Nothing of its program runs, or will run, before somebody starts it.
+  [[nodiscard]] bool waits_for_start() const { return parked || at_exec == AtExec::kPark; }
 };
 
 class TaskTree {
@@ -82,6 +114,15 @@ class TaskTree {
   [[nodiscard]] Process* FindProcess(pid_t pid);
   Thread& AddThread(pid_t tid);
   Process& AddProcess(pid_t pid, Job& job);
+  // A job below `parent`.
+  Job& AddJob(Job& parent);
+  // Takes out a job without processes and jobs.
+  void RemoveJob(Job& job);
+
+  [[nodiscard]] Thread* FindThreadByKoid(Koid koid);
+  [[nodiscard]] Process* FindProcessByKoid(Koid koid);
+  [[nodiscard]] Job* FindJobByKoid(Koid koid);
+
   // Puts a thread that has no process yet into one.
   void Join(Thread& thread, Process& process);
   // Removes a thread, and its process with the last one. References to both end here.
@@ -92,18 +133,26 @@ class TaskTree {
 
   [[nodiscard]] Job& root_job() { return root_job_; }
   [[nodiscard]] size_t thread_count() const { return threads_.size(); }
+  // Grows with every thread.
+  [[nodiscard]] uint64_t births() const { return next_koid_; }
   // The pids of all processes now.
   [[nodiscard]] std::vector<pid_t> ProcessIds() const;
   [[nodiscard]] std::vector<pid_t> ThreadIds() const;
+  // The pids of the processes in a job and in the jobs below it.
+  [[nodiscard]] std::vector<pid_t> ProcessIdsIn(const Job& job) const;
   [[nodiscard]] Koid NewKoid() { return next_koid_++; }
 
  private:
   void Leave(Thread& thread);
+  void Drop(const Process& process);
 
   Koid next_koid_ = 1024;
   Job root_job_;
   std::unordered_map<pid_t, std::unique_ptr<Thread>> threads_;
   std::unordered_map<pid_t, std::unique_ptr<Process>> processes_;
+  std::unordered_map<Koid, std::unique_ptr<Job>> jobs_;
+  std::unordered_map<Koid, Thread*> threads_by_koid_;
+  std::unordered_map<Koid, Process*> processes_by_koid_;
 };
 
 }  // namespace zxctl

@@ -60,13 +60,32 @@ Step OnFault(const ThreadState& state, uint8_t signal) {
   return step;
 }
 
+// Its first stop, or for a thread that was parked the stop it was parked in.
+Step OnToldStart(const ThreadState& state) {
+  const bool comes_now = state.life == Lifecycle::kAnnounced;
+  const bool parked = state.life == Lifecycle::kAlive && state.stop == PtraceStop::kEvent;
+  const bool stands = state.life == Lifecycle::kUnannounced || parked;
+  if ((!comes_now && !stands) || state.exception == ExceptionPhase::kRaised) return Illegal(state);
+  Step step;
+  step.next = state;
+  step.next.life = Lifecycle::kAlive;
+  if (comes_now) step.next.stop = PtraceStop::kTrap;
+  step.next.exception = ExceptionPhase::kRaised;
+  if (state.hold == HoldPhase::kRequested) {
+    step.next.hold = HoldPhase::kHeld;
+    step.Add(Action::kReportHeld);
+  }
+  step.Add(Action::kRaise);
+  return step;
+}
+
 // SIGKILL takes a thread out of any stop, so this can come in any state of the living.
-Step OnExit(const ThreadState& state, bool fatal) {
+Step OnExit(const ThreadState& state, bool told) {
   Step step;
   step.next = {.life = Lifecycle::kExiting, .stop = PtraceStop::kExit};
   if (state.exception == ExceptionPhase::kRaised) step.Add(Action::kWithdraw);
   if (state.hold == HoldPhase::kRequested) step.Add(Action::kReportHeld);
-  if (fatal) {
+  if (told) {
     step.next.exception = ExceptionPhase::kRaised;
     step.Add(Action::kRaise);
   } else {
@@ -119,6 +138,17 @@ Step OnRelease(const ThreadState& state) {
   return step;
 }
 
+Step OnAdvance(const ThreadState& state) {
+  const bool stands = state.life == Lifecycle::kAlive && state.stop == PtraceStop::kEvent;
+  if (!stands || state.hold != HoldPhase::kHeld || state.exception != ExceptionPhase::kNone) return Illegal(state);
+  Step step;
+  step.next = state;
+  step.next.hold = HoldPhase::kRequested;
+  step.Add(Action::kInterrupt);
+  LetGo(step);
+  return step;
+}
+
 Step OnAnswer(const ThreadState& state, bool deliver) {
   if (state.exception != ExceptionPhase::kRaised) return Illegal(state);
   Step step;
@@ -126,6 +156,17 @@ Step OnAnswer(const ThreadState& state, bool deliver) {
   step.next.exception = ExceptionPhase::kNone;
   if (!deliver) step.next.pending_signal = 0;
   if (state.hold == HoldPhase::kNone) LetGo(step);
+  return step;
+}
+
+Step OnFatalAnswer(const ThreadState& state) {
+  if (state.exception != ExceptionPhase::kRaised) return Illegal(state);
+  Step step;
+  step.next = state;
+  step.next.exception = ExceptionPhase::kNone;
+  // Should it live on, its next stop is where it is held again.
+  if (state.hold == HoldPhase::kHeld) step.next.hold = HoldPhase::kRequested;
+  LetGo(step);
   return step;
 }
 
@@ -143,7 +184,7 @@ bool IsLegal(const ThreadState& s) {
     case Lifecycle::kAlive:
       if (s.stop == PtraceStop::kExit) return false;
       if (Runs(s.stop)) return !raised && !held;
-      return (s.stop == PtraceStop::kSignal || !raised) && s.hold != HoldPhase::kRequested && (held || raised);
+      return s.hold != HoldPhase::kRequested && (held || raised);
     case Lifecycle::kExiting:
       return s.hold == HoldPhase::kNone && (raised ? s.stop == PtraceStop::kExit : s.stop == PtraceStop::kRunning);
     case Lifecycle::kDead:
@@ -175,18 +216,24 @@ Step Advance(const ThreadState& state, Event event) {
       return StopQuietly(state, PtraceStop::kEvent, 0);
     case EventKind::kExitStop:
       return OnExit(state, false);
-    case EventKind::kFatalExitStop:
+    case EventKind::kToldExitStop:
       return OnExit(state, true);
+    case EventKind::kToldStart:
+      return OnToldStart(state);
     case EventKind::kGone:
       return OnGone(state);
     case EventKind::kHold:
       return OnHold(state);
     case EventKind::kRelease:
       return OnRelease(state);
+    case EventKind::kAdvance:
+      return OnAdvance(state);
     case EventKind::kAnswerResume:
       return OnAnswer(state, false);
     case EventKind::kAnswerDeliver:
       return OnAnswer(state, true);
+    case EventKind::kAnswerDie:
+      return OnFatalAnswer(state);
   }
   return Illegal(state);
 }
@@ -228,9 +275,10 @@ std::string_view Name(PtraceStop value) {
 }
 
 std::string_view Name(EventKind value) {
-  constexpr std::string_view kNames[] = {"announced",  "signal-stop",  "fault-stop",    "group-stop",      "trap-stop",
-                                         "event-stop", "syscall-stop", "exit-stop",     "fatal-exit-stop", "gone",
-                                         "hold",       "release",      "answer-resume", "answer-deliver"};
+  constexpr std::string_view kNames[] = {"announced",      "signal-stop",   "fault-stop",     "group-stop",
+                                         "trap-stop",      "event-stop",    "syscall-stop",   "exit-stop",
+                                         "told-exit-stop", "told-start",    "gone",           "hold",
+                                         "release",        "answer-resume", "answer-deliver", "answer-die"};
   const auto index = static_cast<size_t>(value);
   return index < std::size(kNames) ? kNames[index] : "?";
 }

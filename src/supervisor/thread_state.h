@@ -58,18 +58,22 @@ enum class EventKind : uint8_t {
   kEventStop,   // fork, clone, vfork, exec
   kSyscallStop,
   kExitStop,       // dying, nobody is asked
-  kFatalExitStop,  // dying of a signal that was never offered; handlers are told
+  kToldExitStop,   // dying, and handlers are told first: of a signal that was never offered, or that the thread exits
+  kToldStart,      // before its first instruction: handlers are told first
   kGone,           // reaped, or a ptrace call said ESRCH
   kHold,           // somebody wants it stopped
   kRelease,        // nobody wants it stopped any more
+  kAdvance,        // held in the middle of a system call: it is to stand where it has its final registers
   kAnswerResume,   // a handler has dealt with the exception
   kAnswerDeliver,  // no handler wants it: the signal takes its course
+  kAnswerDie,      // the same, and the signal kills: nothing holds a thread back from its end
 };
-inline constexpr EventKind kAllEvents[] = {
-    EventKind::kAnnounced,     EventKind::kSignalStop,   EventKind::kFaultStop,   EventKind::kGroupStop,
-    EventKind::kTrapStop,      EventKind::kEventStop,    EventKind::kSyscallStop, EventKind::kExitStop,
-    EventKind::kFatalExitStop, EventKind::kGone,         EventKind::kHold,        EventKind::kRelease,
-    EventKind::kAnswerResume,  EventKind::kAnswerDeliver};
+inline constexpr EventKind kAllEvents[] = {EventKind::kAnnounced,     EventKind::kSignalStop, EventKind::kFaultStop,
+                                           EventKind::kGroupStop,     EventKind::kTrapStop,   EventKind::kEventStop,
+                                           EventKind::kSyscallStop,   EventKind::kExitStop,   EventKind::kToldExitStop,
+                                           EventKind::kToldStart,     EventKind::kGone,       EventKind::kHold,
+                                           EventKind::kRelease,       EventKind::kAdvance,    EventKind::kAnswerResume,
+                                           EventKind::kAnswerDeliver, EventKind::kAnswerDie};
 
 struct Event {
   EventKind kind;

@@ -28,16 +28,6 @@ uint64_t Tracer::Options(bool exit_stops) const {
   return options;
 }
 
-Result<void> Tracer::SeizeRoot(pid_t pid) {
-  const OpResult seized = ops_.Seize(pid, Options(true));
-  if (!seized.ok()) return Fail(Status::FromErrno(fmt::format("cannot trace process {}", pid), seized.error(), pid));
-  Thread& thread = tree_.AddThread(pid);
-  thread.state.life = Lifecycle::kAlive;
-  thread.exit_option = true;
-  tree_.Join(thread, tree_.AddProcess(pid, tree_.root_job()));
-  return {};
-}
-
 void Tracer::OnWait(const WaitResult& result) {
   const WaitStatus status = DecodeWait(result.status);
   if (status.kind == WaitKind::kExited || status.kind == WaitKind::kKilled) {
@@ -90,6 +80,9 @@ void Tracer::OnStop(Thread& thread, const WaitStatus& status) {
 // ---- newcomers ------------------------------------------------------------------------------------------------------
 
 void Tracer::OnNewcomer(pid_t tid, const WaitStatus& status) {
+  // A stop that was collected before its thread was let go, or forgotten, is nobody's: no tracee stands there any more.
+  uint64_t message = 0;
+  if (ops_.GetEventMessage(tid, message).gone()) return;
   Thread& thread = tree_.AddThread(tid);
   stats_.max_tracees = std::max<uint64_t>(stats_.max_tracees, tree_.thread_count());
   const bool born = status.kind == WaitKind::kTrapStop || status.kind == WaitKind::kGroupStop;
@@ -109,11 +102,33 @@ void Tracer::AdoptOrphan(pid_t tid) {
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || thread->process != nullptr) return;
   const pid_t pid = ops_.FindProcessOf(tid);
+  adopted_.insert(tid);
   // Without a /proc entry it is dead, and the wait will say so; until then it counts as a process of its own.
   const pid_t known = pid != 0 ? pid : tid;
   Process* process = tree_.FindProcess(known);
-  JoinProcess(*thread, process != nullptr ? *process : tree_.AddProcess(known, tree_.root_job()));
-  if (thread->state.life == Lifecycle::kUnannounced) Apply(tid, Of(EventKind::kAnnounced));
+  thread = JoinProcess(*thread, process != nullptr ? *process : NewProcess(known, tree_.root_job()));
+  if (thread != nullptr && thread->state.life == Lifecycle::kUnannounced) FirstStop(*thread);
+}
+
+Process& Tracer::NewProcess(pid_t pid, Job& job) {
+  Process& process = tree_.AddProcess(pid, job);
+  process.start_ns = clock_.NowNs();
+  process.detaching = detaching_;
+  let_go_.erase(pid);
+  // Whoever kills a job has seen all processes that were there; this one came too late.
+  if (job.killed) ops_.Kill(pid);
+  observer_.OnProcessBorn(process);
+  return process;
+}
+
+// Lets a thread begin, which stands at its first stop, once those who want to know have been told.
+void Tracer::FirstStop(Thread& thread) {
+  const bool first = thread.tid == thread.process->pid;
+  if (sink_.WantsStart(thread, first)) {
+    current_fault_ = {.thread = &thread, .kind = FaultKind::kStart, .first_thread = first};
+    return Apply(thread.tid, Of(EventKind::kToldStart));
+  }
+  Apply(thread.tid, Of(thread.state.life == Lifecycle::kUnannounced ? EventKind::kAnnounced : EventKind::kTrapStop));
 }
 
 void Tracer::OnChildEvent(Thread& thread) {
@@ -135,7 +150,7 @@ Process& Tracer::ProcessOfNewcomer(Process& creator, pid_t tid) {
     return creator;
   }
   ++stats_.forks;
-  Process& process = tree_.AddProcess(tid, *creator.job);
+  Process& process = NewProcess(tid, *creator.job);
   process.unfollowed = !options_.follow_processes;
   process.filtered = creator.filtered;
   process.looked_for_filter = creator.filtered;
@@ -144,7 +159,12 @@ Process& Tracer::ProcessOfNewcomer(Process& creator, pid_t tid) {
 
 void Tracer::Announce(Thread& creator, pid_t tid) {
   Thread* thread = tree_.FindThread(tid);
-  if (thread != nullptr && thread->process != nullptr) return;  // adopted already
+  const bool was_adopted = adopted_.erase(tid) != 0;
+  if (thread != nullptr && thread->process != nullptr) return;
+  // Gone, or let go, by now.
+  if (was_adopted && thread == nullptr) return;
+  // Killed before it could stop, and waited for.
+  if (thread == nullptr && !ops_.IsThreadOf(creator.process->pid, tid) && !ops_.IsThreadOf(tid, tid)) return;
   Process& process = ProcessOfNewcomer(*creator.process, tid);
   const bool inherits_exit_option = creator.exit_option;
   if (thread == nullptr) {
@@ -152,28 +172,30 @@ void Tracer::Announce(Thread& creator, pid_t tid) {
     stats_.max_tracees = std::max<uint64_t>(stats_.max_tracees, tree_.thread_count());
   }
   thread->exit_option = inherits_exit_option;
-  JoinProcess(*thread, process);
-  if (thread->state.life != Lifecycle::kUnannounced) return;
+  thread = JoinProcess(*thread, process);
+  if (thread == nullptr || thread->state.life != Lifecycle::kUnannounced) return;
   if (DetachIfUnfollowed(*thread)) return;
   SetExitOption(*thread);
-  Apply(tid, Of(EventKind::kAnnounced));
+  FirstStop(*thread);
 }
 
-void Tracer::JoinProcess(Thread& thread, Process& process) {
+Thread* Tracer::JoinProcess(Thread& thread, Process& process) {
+  const pid_t tid = thread.tid;
   tree_.Join(thread, process);
   if (!process.looked_for_filter && process.threads.size() > 1) {
     process.looked_for_filter = true;
     process.filtered = ops_.ReadSeccompMode(process.pid) != 0;
   }
-  if (process.hold == nullptr) return;
-  ++process.hold->waiting;
-  Apply(thread.tid, Of(EventKind::kHold));
+  if (process.hold != nullptr) ++process.hold->waiting;
+  UpdateHold(tid);
+  return tree_.FindThread(tid);
 }
 
 // Only leaders stop at their exit, where a death without a signal stop can still be looked at; threads are spared that,
 // unless a filter makes such deaths likely.
 void Tracer::SetExitOption(Thread& thread) {
-  const bool wanted = thread.tid == thread.process->pid || thread.process->filtered;
+  const Process& process = *thread.process;
+  const bool wanted = thread.tid == process.pid || process.filtered || process.debugged;
   if (thread.exit_option == wanted) return;
   thread.exit_option = wanted;
   (void)ops_.SetOptions(thread.tid, Options(wanted));
@@ -199,9 +221,9 @@ void Tracer::OnTrapStop(Thread& thread) {
   if (thread.state.life == Lifecycle::kAnnounced) {
     if (DetachIfUnfollowed(thread)) return;
     SetExitOption(thread);
-  } else {
-    RepairAfterInterrupt(thread);
+    return FirstStop(thread);
   }
+  RepairAfterInterrupt(thread);
   Apply(thread.tid, Of(EventKind::kTrapStop));
 }
 
@@ -209,30 +231,60 @@ void Tracer::OnExecEvent(pid_t pid) {
   ++stats_.execs;
   uint64_t message = 0;
   (void)ops_.GetEventMessage(pid, message);
-  const auto former = static_cast<pid_t>(message);
-  if (former != pid && tree_.FindThread(former) != nullptr) {
-    // The leader's end is never reported: its tid is taken over.
-    Apply(pid, Of(EventKind::kGone));
-    tree_.Rename(former, pid);
-  }
+  TakeOverLeader(static_cast<pid_t>(message), pid);
   Thread* thread = tree_.FindThread(pid);
+  // It was on its way into this when its process was let go.
+  if (thread == nullptr && let_go_.erase(pid) != 0) return static_cast<void>(ops_.Detach(pid, 0));
   if (thread == nullptr) {
     // Nothing was known of it: it was killed, and another took the tid, between two looks.
     thread = &tree_.AddThread(pid);
     thread->state.life = Lifecycle::kAlive;
   }
   if (thread->process == nullptr) AdoptOrphan(pid);
+  // Its former tid was no more when it was to be held, as if it had ended.
+  if (thread->state.life == Lifecycle::kExiting) Revive(*thread);
   DropWatch(*thread);
   CloseStatFile(*thread);  // it may be of a tid that is no more
   thread->job_stop_broke_call = false;
   thread->first_fault.reset();
   thread->process->dying_tid = 0;
   SetExitOption(*thread);
-  observer_.OnExec(pid, ops_.LostPrivileges(pid));
+  observer_.OnExec(*thread->process, ops_.LostPrivileges(pid));
+  const AtExec at_exec = std::exchange(thread->process->at_exec, AtExec::kNothing);
+  if (at_exec != AtExec::kNothing) Park(*thread);
   Apply(pid, Of(EventKind::kEventStop));
+  Process* process = tree_.FindProcess(pid);
+  if (process == nullptr) return;
+  if (at_exec == AtExec::kPark && process->parked) observer_.OnParked(*process);
+  if (at_exec == AtExec::kStart) StartProcess(*process);
+}
+
+void Tracer::Revive(Thread& thread) {
+  thread.state = {.life = Lifecycle::kAlive};
+  if (IsWanted(thread)) thread.state.hold = HoldPhase::kRequested;
+}
+
+void Tracer::TakeOverLeader(pid_t former, pid_t pid) {
+  Thread* caller = tree_.FindThread(former);
+  if (former == pid || caller == nullptr) return;
+  const Thread* leader = tree_.FindThread(pid);
+  if (caller->process == nullptr && leader != nullptr && leader->process != nullptr) {
+    caller->state.life = Lifecycle::kAlive;
+    tree_.Join(*caller, *leader->process);
+  }
+  // The leader's end is never reported: its tid is taken over.
+  Apply(pid, Of(EventKind::kGone));
+  observer_.OnThreadChanged(tree_.Rename(former, pid));
+}
+
+void Tracer::Park(Thread& thread) {
+  thread.process->parked = true;
+  // It stands already; there is nothing to interrupt.
+  thread.state.hold = HoldPhase::kRequested;
 }
 
 void Tracer::OnGone(pid_t tid, int status) {
+  unlisted_.erase(tid);
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr) return;
   ++stats_.exits;
@@ -242,6 +294,7 @@ void Tracer::OnGone(pid_t tid, int status) {
       DefaultActionOf(decoded.signo) == DefaultAction::kCore && process->dying_tid == 0) {
     sink_.OnSilentDeath(tid, status);
   }
+  thread->wait_status = status;
   Apply(tid, Of(EventKind::kGone));
 }
 
@@ -257,8 +310,19 @@ void Tracer::Apply(pid_t tid, Event event) {
     if (event.kind != EventKind::kHold && event.kind != EventKind::kRelease) Resume(*thread, event.signal);
     return;
   }
+  const bool begins_to_exit = step.next.life == Lifecycle::kExiting && thread->state.life != Lifecycle::kExiting;
   thread->state = step.next;
   Perform(tid, step);
+  thread = tree_.FindThread(tid);
+  if (thread == nullptr) return;
+  if (begins_to_exit || IsSuspended(*thread) != thread->told_suspended) TellChange(*thread);
+  if (NeedsToAdvance(*thread)) Apply(tid, Of(EventKind::kAdvance));
+  if (begins_to_exit && thread->process != nullptr) ForgetIfLetGo(*thread->process);
+}
+
+void Tracer::TellChange(Thread& thread) {
+  thread.told_suspended = IsSuspended(thread);
+  observer_.OnThreadChanged(thread);
 }
 
 void Tracer::Perform(pid_t tid, const Step& step) {
@@ -273,7 +337,8 @@ void Tracer::Perform(pid_t tid, const Step& step) {
         (void)ops_.Listen(tid);
         break;
       case Action::kInterrupt:
-        // It is past its exit stop, or a zombie that waits for its threads: it will not stop again.
+        // It is past its exit stop, or a zombie that waits for its threads: it will not stop again. Or its exec has given
+        // it the leader's tid: then it is known anew at that stop.
         if (ops_.Interrupt(tid).gone()) Apply(tid, Of(EventKind::kExitStop));
         break;
       case Action::kRaise:
@@ -283,20 +348,38 @@ void Tracer::Perform(pid_t tid, const Step& step) {
         sink_.Withdraw(tid);
         break;
       case Action::kReportHeld:
+        thread->held_since_ns = clock_.NowNs();
         CountHeld(thread->process);
-        if (detaching_ && thread->state.hold == HoldPhase::kHeld) DetachHeld(*thread);
+        MakeExitCall(tid);
+        if (thread = tree_.FindThread(tid); thread == nullptr) return;
+        if (IsLeaving(*thread) && thread->state.hold == HoldPhase::kHeld) DetachHeld(*thread);
         break;
       case Action::kForget:
-        DropWatch(*thread);
-        CloseStatFile(*thread);
-        observer_.OnThreadGone(thread->process != nullptr ? thread->process->pid : tid, tid);
-        tree_.RemoveThread(tid);
+        Forget(*thread);
         break;
     }
   }
 }
 
+void Tracer::Forget(Thread& thread) {
+  DropWatch(thread);
+  CloseStatFile(thread);
+  observer_.OnThreadGone(thread);
+  Process* process = thread.process;
+  // Of a process that is being let go only the leader's end, which the kernel tells of last, is its end.
+  const bool last = process != nullptr && process->threads.size() == 1;
+  if (last && (thread.tid == process->pid || !process->detaching)) {
+    observer_.OnProcessGone(*process, thread.wait_status);
+  } else if (last) {
+    observer_.OnProcessDetached(*process);
+  }
+  tree_.RemoveThread(thread.tid);
+  if (process != nullptr && !last) ForgetIfLetGo(*process);
+}
+
 void Tracer::Resume(Thread& thread, int signo) {
+  if (thread.process != nullptr && thread.state.life == Lifecycle::kAlive) SetExitOption(thread);
+  if (thread.held_since_ns != 0) CountHeldTime(thread);
   const bool until_syscall = thread.watch != nullptr || thread.job_stop_broke_call;
   (void)ops_.Resume(thread.tid, until_syscall ? ResumeMode::kUntilSyscall : ResumeMode::kContinue, signo);
 }
@@ -309,74 +392,11 @@ void Tracer::Raise(Thread& thread) {
 bool Tracer::AnswerException(pid_t tid, Answer answer) {
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || thread->state.exception != ExceptionPhase::kRaised) return false;
-  if (answer == Answer::kDeliver && thread->would_die) thread->process->dying_tid = tid;
-  Apply(tid, Of(answer == Answer::kResume ? EventKind::kAnswerResume : EventKind::kAnswerDeliver));
+  if (answer == Answer::kResume) return Apply(tid, Of(EventKind::kAnswerResume)), true;
+  const bool dies = thread->would_die && thread->state.life == Lifecycle::kAlive;
+  if (thread->would_die) BeginDying(*thread);
+  Apply(tid, Of(dies ? EventKind::kAnswerDie : EventKind::kAnswerDeliver));
   return true;
-}
-
-// ---- holds ------------------------------------------------------------------------------------------------------------
-
-bool Tracer::HoldProcess(pid_t pid, int64_t deadline_ns, std::function<void(size_t missing)> done) {
-  Process* process = tree_.FindProcess(pid);
-  if (process == nullptr || process->hold != nullptr) return false;
-  process->hold = std::make_unique<ProcessHold>();
-  process->hold->done = std::move(done);
-  std::vector<pid_t> tids;
-  for (const Thread* thread : process->threads) {
-    if (thread->state.life != Lifecycle::kExiting && thread->state.hold == HoldPhase::kNone)
-      tids.push_back(thread->tid);
-  }
-  process->hold->waiting = tids.size() + 1;  // one for this function
-  process->hold->timer = timers_.Add(deadline_ns, [this, pid] {
-    Process* late = tree_.FindProcess(pid);
-    if (late == nullptr || late->hold == nullptr || !late->hold->done) return;
-    std::exchange(late->hold->done, nullptr)(late->hold->waiting);
-  });
-  for (const pid_t tid : tids) Apply(tid, Of(EventKind::kHold));
-  CountHeld(tree_.FindProcess(pid));
-  return true;
-}
-
-void Tracer::CountHeld(Process* process) {
-  if (process == nullptr || process->hold == nullptr || process->hold->waiting == 0) return;
-  if (--process->hold->waiting > 0 || !process->hold->done) return;
-  // Later, from the loop: the thread that was last to stop is still being dealt with.
-  timers_.Cancel(process->hold->timer);
-  process->hold->timer = timers_.Add(0, [done = std::exchange(process->hold->done, nullptr)] { done(0); });
-}
-
-void Tracer::ReleaseProcess(pid_t pid) {
-  Process* process = tree_.FindProcess(pid);
-  if (process == nullptr || process->hold == nullptr) return;
-  timers_.Cancel(process->hold->timer);
-  process->hold.reset();
-  std::vector<pid_t> tids;
-  for (const Thread* thread : process->threads) {
-    if (thread->state.hold != HoldPhase::kNone) tids.push_back(thread->tid);
-  }
-  for (const pid_t tid : tids) Apply(tid, Of(EventKind::kRelease));
-}
-
-void Tracer::DetachAll() {
-  detaching_ = true;
-  for (const pid_t tid : tree_.ThreadIds()) {
-    AdoptOrphan(tid);
-    Thread* thread = tree_.FindThread(tid);
-    if (thread == nullptr || thread->state.life == Lifecycle::kExiting) continue;
-    if (thread->state.hold == HoldPhase::kHeld) {
-      DetachHeld(*thread);
-    } else if (thread->state.hold == HoldPhase::kNone) {
-      Apply(tid, Of(EventKind::kHold));
-    }
-  }
-}
-
-void Tracer::DetachHeld(Thread& thread) {
-  if (thread.state.exception == ExceptionPhase::kRaised) sink_.Withdraw(thread.tid);
-  DropWatch(thread);
-  CloseStatFile(thread);
-  (void)ops_.Detach(thread.tid, thread.state.pending_signal);
-  tree_.RemoveThread(thread.tid);
 }
 
 }  // namespace zxctl

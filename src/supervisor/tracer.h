@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <unordered_set>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -40,8 +41,18 @@ struct TracerStats {
 class TracerObserver {
  public:
   virtual ~TracerObserver() = default;
-  virtual void OnExec(pid_t /*pid*/, bool /*lost_privileges*/) {}
-  virtual void OnThreadGone(pid_t /*pid*/, pid_t /*tid*/) {}
+  virtual void OnExec(Process& /*process*/, bool /*lost_privileges*/) {}
+  virtual void OnProcessBorn(Process& /*process*/) {}
+  // It stands before its program's first instruction.
+  virtual void OnParked(Process& /*process*/) {}
+  // A suspend has taken effect, or is over; or the thread has begun to exit.
+  virtual void OnThreadChanged(Thread& /*thread*/) {}
+  // Still in the tree, for the last time.
+  virtual void OnThreadGone(Thread& /*thread*/) {}
+  // Its last thread is gone. `wait_status` is what waitpid gives.
+  virtual void OnProcessGone(Process& /*process*/, int /*wait_status*/) {}
+  // All its threads were let go.
+  virtual void OnProcessDetached(Process& /*process*/) {}
 };
 
 class Tracer {
@@ -51,6 +62,17 @@ class Tracer {
 
   // Attaches to a single-threaded process that waits to become the program.
   [[nodiscard]] Result<void> SeizeRoot(pid_t pid);
+
+  // Attaches to a process that waits to become a program. It is stopped before the program's first instruction, if `park`,
+  // until StartProcess().
+  [[nodiscard]] Result<Process*> SeizeNewborn(pid_t pid, Job& job, bool park);
+  // Attaches to all threads of a running process, which notices nothing. NOT_FOUND, ACCESS_DENIED, ALREADY_BOUND,
+  // BAD_STATE (a kernel thread, a zombie).
+  [[nodiscard]] Result<Process*> AttachProcess(pid_t pid, Job& job);
+  // Lets a process go unsupervised, each thread as soon as it stops, with its pending signal; OnProcessDetached() follows.
+  void DetachProcess(Process& process);
+  // Lets a process run that is parked, or will be, once the handlers that want to know have been told.
+  void StartProcess(Process& process);
 
   // What wait told. Unknown tids are new tracees.
   void OnWait(const WaitResult& result);
@@ -65,15 +87,34 @@ class Tracer {
   bool HoldProcess(pid_t pid, int64_t deadline_ns, std::function<void(size_t missing)> done);
   // Ends a hold; a process that is gone or not held is fine.
   void ReleaseProcess(pid_t pid);
+  // ---- suspends: a thread runs while nothing holds it ----
+  void ChangeSuspends(Thread& thread, int change);
+  void ChangeSuspends(Process& process, int change);
+  void SetSuspendFlag(Thread& thread, bool set);
+  [[nodiscard]] static bool IsSuspended(const Thread& thread);
+  // From now on the exits of this process's threads stop them; `done` is called once that is so for all.
+  void WatchExits(Process& process, const std::function<void()>& done);
+
+  // SIGKILL. A job's processes are killed, now and whenever they come.
+  void KillProcess(Process& process) { ops_.Kill(process.pid); }
+  void KillJob(Job& job);
+  // One thread: it makes the exit call itself. NOT_SUPPORTED for 32-bit code. The only thread takes its process along.
+  [[nodiscard]] Result<void> KillThread(Thread& thread);
+
   // Lets everybody go unsupervised: each thread is stopped and detached where it stands, with its pending signal.
   void DetachAll();
 
   [[nodiscard]] TaskTree& tree() { return tree_; }
   [[nodiscard]] PtraceOps& ops() { return ops_; }
   [[nodiscard]] const TracerStats& stats() const { return stats_; }
+  // Those that the kernel may tell of: also threads that can only end, of processes that were let go.
+  [[nodiscard]] size_t child_count() const { return tree_.thread_count() + unlisted_.size(); }
   [[nodiscard]] bool idle() const { return tree_.thread_count() == 0; }
 
  private:
+  // A hold that has not taken effect by then goes on without the threads that are missing.
+  static constexpr int64_t kMaxHoldNs = 1 * kNsPerSec;
+
   void OnStop(Thread& thread, const WaitStatus& status);
   void OnSignalStop(Thread& thread, int signo);
   void OnTrapStop(Thread& thread);
@@ -81,22 +122,58 @@ class Tracer {
   void OnSyscallStop(Thread& thread);
   void OnChildEvent(Thread& thread);
   void OnExecEvent(pid_t pid);
+  void TakeOverLeader(pid_t former, pid_t pid);
+  void Revive(Thread& thread);
+  void Park(Thread& thread);
   void OnExitStop(Thread& thread);
   void OnGone(pid_t tid, int status);
   void OnNewcomer(pid_t tid, const WaitStatus& status);
   void Announce(Thread& creator, pid_t tid);
   Process& ProcessOfNewcomer(Process& creator, pid_t tid);
   void AdoptOrphan(pid_t tid);
-  void OnFirstStop(Thread& thread);
-  void JoinProcess(Thread& thread, Process& process);
+  // The thread, or null if it was let go at once.
+  Thread* JoinProcess(Thread& thread, Process& process);
 
   // Feeds the state machine and carries out the actions. The thread may be gone afterwards.
   void Apply(pid_t tid, Event event);
   void Perform(pid_t tid, const Step& step);
   void Raise(Thread& thread);
   void Resume(Thread& thread, int signo);
-  void DetachHeld(Thread& thread);
   void CountHeld(Process* process);
+  void FirstStop(Thread& thread);
+  void Forget(Thread& thread);
+  void TellChange(Thread& thread);
+
+  // ---- holds (holds.cc) ----
+  [[nodiscard]] static bool IsWanted(const Thread& thread);
+  [[nodiscard]] static bool NeedsToAdvance(const Thread& thread);
+  void MakeExitCall(pid_t tid);
+  [[nodiscard]] static bool IsSuspendWanted(const Thread& thread);
+  // Sends a thread on from where it stands, to stop again before it runs any of its program.
+  void InterruptAndResume(Thread& thread);
+  uint64_t FindSystemCallInstruction(const Thread& thread, const arch::Registers& registers);
+  void UpdateHold(pid_t tid);
+  void UpdateHolds(const Process& process);
+
+  // ---- taking up and leaving (attach.cc) ----
+  Process& NewProcess(pid_t pid, Job& job);
+  Process& TakeUp(pid_t pid, Job& job);
+  [[nodiscard]] bool MayBeInExec(pid_t pid, const std::optional<TaskFacts>& facts, size_t threads);
+  // The leader, unless that has ended before its threads.
+  Result<pid_t> SeizeFirst(pid_t pid);
+  void AddSeized(Process& process, pid_t tid);
+  // A thread that was seized while it ran, by this tid.
+  void AddRunning(Process& process, pid_t tid);
+  enum class Found : uint8_t { kNothingNew, kSome, kExec };
+  Found SeizeThreads(Process& process);
+  bool SeizeAllThreads(Process& process);
+  void TakeEndsOf(const Process& process);
+  void LookForLateThreads(const Process& process, const int64_t* delay_ns);
+  void DetachHeld(Thread& thread);
+  // Takes a process out whose last threads can only end.
+  void ForgetIfLetGo(Process& process);
+  void LeaveWhenHeld(Thread& thread);
+  [[nodiscard]] static bool IsLeaving(const Thread& thread);
 
   // ---- interrupted calls (interrupted_call.cc) ----
   void RepairAfterSignal(Thread& thread, int signo);
@@ -108,12 +185,21 @@ class Tracer {
   int64_t TimeoutResult(const Thread& thread, const arch::RestartableCall& call);
   int64_t TimeoutNs(const Thread& thread, const arch::RestartableCall& call);
   void ArmCallTimer(Thread& thread);
+  void FollowWatch(Thread& thread);
+  void CountHeldTime(Thread& thread);
+  template <typename T>
+  void SubtractTime(const Thread& thread, const arch::TimeLeft& left, int64_t held_ns);
   void DropWatch(Thread& thread);
   bool IsIgnored(Thread& thread, int signo);
 
   // ---- faults (fault.cc) ----
   bool LookAtSignals(Thread& thread, SignalSets& out);
   void OnPossibleException(Thread& thread, int signo);
+  // From here on the process counts as dying, until the thread shows that it lives.
+  void BeginDying(Thread& thread);
+  // True when the death, or the exit, has to be answered before it goes on.
+  bool OfferForcedDeath(Thread& thread, int signo);
+  bool OfferExit(Thread& thread);
   bool FaultsAllTheTime(Thread& thread);
   void OfferToDebugger(Thread& thread, int signo);
   bool ReadSignal(Thread& thread, SignalRecord& out);
@@ -134,6 +220,10 @@ class Tracer {
   TaskTree tree_;
   FaultStop current_fault_;  // handed to Raise() by the stop that is being handled
   size_t open_stat_files_ = 0;
+  // Threads whose creators' events are late, or never come. A tid that stays here costs the next who has it a moment.
+  std::unordered_set<pid_t> adopted_;
+  std::unordered_set<pid_t> unlisted_;
+  std::unordered_set<pid_t> let_go_;  // processes of which a thread may be heard of once more, after an exec
   bool detaching_ = false;
 };
 

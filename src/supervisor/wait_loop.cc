@@ -22,6 +22,7 @@ void WaitLoop::Run(const Callbacks& callbacks) {
   bool after_stop = false;
   while (!callbacks.done()) {
     if (timers_.next_deadline() != kNever) timers_.RunDue(clock_.NowNs());
+    if (callbacks.on_command && callbacks.on_command()) after_stop = true;
     WaitResult found = Find();
     if (found.tid <= 0 && after_stop) found = TakeRepeat(callbacks);
     if (found.tid <= 0 && after_stop) found = Spin(callbacks);
@@ -43,7 +44,9 @@ WaitResult WaitLoop::HandleWake(const Wake& wake, const Callbacks& callbacks) {
     case Wake::Kind::kChild:
       return finder_.TakeNamed(wake.pid);
     case Wake::Kind::kCommand:
-      callbacks.on_command();
+      return {};  // the loop looks at the rings anyhow
+    case Wake::Kind::kHangup:
+      callbacks.on_hangup();
       return {};
     case Wake::Kind::kTerminate:
       callbacks.on_terminate();
@@ -69,6 +72,7 @@ WaitResult WaitLoop::Spin(const Callbacks& callbacks) {
     for (int pause = 0; pause < kPausesPerTurn; ++pause) arch::RelaxCpu();
     const WaitResult likely = finder_.TakeLikely();
     if (likely.tid > 0) return likely;
+    if (callbacks.on_command && callbacks.on_command()) return {};
     if (turn % kTurnsPerSignalLook != 0) continue;
     const WaitResult named = HandleWake(wakeups_.Take(0), callbacks);
     if (named.tid > 0) return named;
@@ -81,7 +85,14 @@ WaitResult WaitLoop::Sleep(const Callbacks& callbacks) {
   // A timer, or the scan that found nobody, may have been the last thing to wait for.
   if (callbacks.done()) return {};
   const int64_t deadline = std::min(timers_.next_deadline(), finder_.scan_due_ns());
-  return HandleWake(wakeups_.Take(deadline), callbacks);
+  return SleepUntil(deadline, callbacks);
+}
+
+WaitResult WaitLoop::SleepUntil(int64_t deadline_ns, const Callbacks& callbacks) {
+  if (!callbacks.before_sleep) return HandleWake(wakeups_.Take(deadline_ns), callbacks);
+  const Wake wake = callbacks.before_sleep() ? wakeups_.Take(deadline_ns) : Wake{};
+  callbacks.after_sleep();
+  return HandleWake(wake, callbacks);
 }
 
 }  // namespace zxctl

@@ -18,9 +18,12 @@ class WaitLoop {
  public:
   struct Callbacks {
     std::function<void(const WaitResult&)> on_wait;  // a stop, or the end of a child
-    std::function<void()> on_command;                // a client has put something into its ring
-    std::function<void()> on_terminate;              // somebody asks the tracer to end
-    std::function<bool()> done;                      // true: leave the loop
+    std::function<bool()> on_command;    // deals with what clients have put into their rings; true if any had
+    std::function<bool()> before_sleep;  // from now on clients have to send a signal; false: one has not
+    std::function<void()> after_sleep;
+    std::function<void()> on_hangup;     // a client may have ended
+    std::function<void()> on_terminate;  // somebody asks the tracer to end
+    std::function<bool()> done;          // true: leave the loop
   };
 
   WaitLoop(Wakeups& wakeups, StopFinder& finder, TimerQueue& timers, const Clock& clock, SpinPolicy& spin)
@@ -35,6 +38,7 @@ class WaitLoop {
   [[nodiscard]] WaitResult TakeRepeat(const Callbacks& callbacks);
   [[nodiscard]] WaitResult Spin(const Callbacks& callbacks);
   [[nodiscard]] WaitResult Sleep(const Callbacks& callbacks);
+  [[nodiscard]] WaitResult SleepUntil(int64_t deadline_ns, const Callbacks& callbacks);
 
   Wakeups& wakeups_;
   StopFinder& finder_;

@@ -5,8 +5,6 @@
 
 namespace zxctl {
 
-int CommandSignal() { return SIGRTMIN + 1; }
-
 SignalWakeups::SignalWakeups() {
   sigset_t all;
   sigfillset(&all);
@@ -27,6 +25,8 @@ Wake SignalWakeups::Take(int64_t deadline_ns) {
   }
   if (signo < 0) return {};
   if (signo == SIGCHLD) return {.kind = Wake::Kind::kChild, .pid = info.si_pid};
+  // The kernel's own: a descriptor that is watched.
+  if (signo == CommandSignal() && info.si_code > 0) return {.kind = Wake::Kind::kHangup};
   if (signo == CommandSignal()) return {.kind = Wake::Kind::kCommand, .pid = info.si_pid};
   return {.kind = Wake::Kind::kTerminate};
 }

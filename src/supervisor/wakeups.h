@@ -12,13 +12,14 @@
 
 namespace zxctl {
 
-// The signal that a client sends to the tracer after it has put something into its ring.
-[[nodiscard]] int CommandSignal();
+// The signal that a client sends to the tracer after it has put something into its ring. The kernel sends it as well, when
+// something happens on a descriptor that was set up so (F_SETSIG).
+[[nodiscard]] inline int CommandSignal() { return SIGRTMIN + 1; }
 
 struct Wake {
-  enum class Kind : uint8_t { kNothing, kChild, kCommand, kTerminate };
+  enum class Kind : uint8_t { kNothing, kChild, kCommand, kHangup, kTerminate };
   Kind kind = Kind::kNothing;
-  pid_t pid = 0;  // kChild: the tid that stopped or ended; kCommand: the sender
+  pid_t pid = 0;  // kChild: the tid that stopped or ended; kCommand: the sender; kHangup: none
 };
 
 class Wakeups {

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/status.h"
 #include "object/dispatcher.h"
 #include "object/handle_table.h"
 #include "object/root.h"
@@ -24,6 +25,12 @@ class Call {
   zx_status_t Fail(zx_status_t status, const char* argument, Mistake mistake, uint64_t a = 0, uint64_t b = 0) const {
     return NoteMistake(status, name_, argument, mistake, a, b);
   }
+
+  // A failure that somebody else has put into words.
+  zx_status_t FailBecause(zx_status_t status, std::string_view sentence) const {
+    return NoteSentence(status, name_, sentence);
+  }
+  zx_status_t FailBecause(const Status& status) const { return FailBecause(status.zx, status.ToString()); }
 
   // The object of a handle: BAD_HANDLE, WRONG_TYPE, ACCESS_DENIED. `rights` is what the handle must have; what it has goes
   // to `out_rights`.

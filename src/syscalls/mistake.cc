@@ -5,6 +5,7 @@
 #include <zircon/syscalls/object.h>
 #include <zxtask/linux.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <exception>
@@ -72,73 +73,151 @@ std::string_view TypeName(uint64_t type) {
   }
 }
 
+// Those that need no numbers.
+struct FixedText {
+  Mistake mistake;
+  std::string_view text;
+};
+constexpr std::array kFixedTexts = {
+    FixedText{Mistake::kTryNextAlone, "has ZX_RESUME_TRY_NEXT without ZX_RESUME_EXCEPTION: set both"},
+    FixedText{Mistake::kIsNotDead, "has not ended yet (wait for ZX_TASK_TERMINATED), or was let go before it did"},
+    FixedText{Mistake::kIsDead, "has not been started, is dying or dead, or is no longer under supervision"},
+    FixedText{Mistake::kItself, "is the caller itself, which could never undo it"},
+    FixedText{Mistake::kNoException,
+              "is in no exception that waits for an answer: somebody else has given it, or there was none"},
+    FixedText{Mistake::kOtherPort, "is not the port that the exception was sent to"},
+    FixedText{Mistake::kNegativeLease, "is negative: give nanoseconds, or 0 for no limit"},
+    FixedText{Mistake::kBadRegister,
+              "has a register that cannot be: rip must be an address of the user half, fs_base and gs_base canonical"},
+    FixedText{Mistake::kJobKilled, "was killed: nothing can be made in it any more"},
+    FixedText{Mistake::kNullPointer, "is null: pass the address of what it points to"},
+    FixedText{Mistake::kMisalignedPointer,
+              "is not aligned as its type demands: pass the address of a variable of that type"},
+    FixedText{Mistake::kKernelPointer,
+              "points into the kernel's half of the address space: it is not an address of this program"},
+    FixedText{Mistake::kPortClosed, "lost its last handle to another thread during the call"},
+    FixedText{Mistake::kPortClosedInWait, "lost its last handle to another thread while this one waited"},
+    FixedText{Mistake::kHandleClosedInWait, "was closed by another thread while this one waited"},
+    FixedText{Mistake::kDeadline, "came before what was waited for"},
+    FixedText{Mistake::kNoMemory, "could not be made for want of memory"},
+};
+
+// Those that do.
+struct NumberedText {
+  Mistake mistake;
+  std::string (*make)(const Note& note);
+};
+constexpr std::array kNumberedTexts = {
+    NumberedText{Mistake::kBadHandle,
+                 [](const Note& note) {
+                   return fmt::format("is {:#x}, which is no open handle: it was never one, or has been closed",
+                                      note.a);
+                 }},
+    NumberedText{Mistake::kWrongType,
+                 [](const Note& note) {
+                   return fmt::format("is a {}, not a {}: pass a handle to a {}", TypeName(note.a), TypeName(note.b),
+                                      TypeName(note.b));
+                 }},
+    NumberedText{Mistake::kNoName,
+                 [](const Note& note) {
+                   return fmt::format("is a {}, which has no name: jobs, processes, threads and VMOs do",
+                                      TypeName(note.a));
+                 }},
+    NumberedText{Mistake::kNoChildren,
+                 [](const Note& note) {
+                   return fmt::format("is a {}, which has no children: jobs and processes do", TypeName(note.a));
+                 }},
+    NumberedText{Mistake::kMissingRight,
+                 [](const Note& note) {
+                   return fmt::format(
+                       "lacks the right {0}: use a handle that has {0}, which was left out when this one was made",
+                       RightNames(note.a));
+                 }},
+    NumberedText{Mistake::kMoreRights,
+                 [](const Note& note) {
+                   return fmt::format(
+                       "asks for {}, which the handle has not: ask for less, or ZX_RIGHT_SAME_RIGHTS alone",
+                       RightNames(note.a));
+                 }},
+    NumberedText{Mistake::kUnknownOptions,
+                 [](const Note& note) {
+                   return fmt::format("has {:#x}, which is no option of this call: leave it out", note.a);
+                 }},
+    NumberedText{Mistake::kNotUserSignals,
+                 [](const Note& note) {
+                   return fmt::format("has {:#x}: only the user signals, bits 24 to 31, can be changed", note.a);
+                 }},
+    NumberedText{
+        Mistake::kNotWaitable,
+        [](const Note& note) { return fmt::format("is a {}, which has no signals to wait for", TypeName(note.a)); }},
+    NumberedText{Mistake::kUnknownTopic,
+                 [](const Note& note) {
+                   return fmt::format("is {}: there is no such topic; <zircon/syscalls/object.h> has those there are",
+                                      note.a);
+                 }},
+    NumberedText{Mistake::kUnknownProperty,
+                 [](const Note& note) {
+                   return fmt::format("is {}: there is no such property; ZX_PROP_NAME ({}) is one", note.a,
+                                      ZX_PROP_NAME);
+                 }},
+    NumberedText{Mistake::kBufferTooSmall,
+                 [](const Note& note) { return fmt::format("has {} bytes, and {} are needed", note.a, note.b); }},
+    NumberedText{
+        Mistake::kTooManyItems,
+        [](const Note& note) { return fmt::format("is {}: at most {} can be waited for at once", note.a, note.b); }},
+    NumberedText{Mistake::kNoSuchChild,
+                 [](const Note& note) {
+                   return fmt::format("is {}: the object has no such child; zx_object_get_info() lists those it has",
+                                      note.a);
+                 }},
+    NumberedText{Mistake::kTreeTooHigh,
+                 [](const Note& note) {
+                   return fmt::format("is {} jobs away from the root: a tree is at most that high", note.a);
+                 }},
+    NumberedText{Mistake::kPortFull,
+                 [](const Note& note) {
+                   return fmt::format("holds {} packets, which is all it can: take some with zx_port_wait() first",
+                                      note.a);
+                 }},
+    NumberedText{Mistake::kNothingToCancel,
+                 [](const Note& note) {
+                   return fmt::format("is {}: no zx_object_wait_async() of this port and handle has it outstanding",
+                                      note.a);
+                 }},
+    NumberedText{Mistake::kNoHandlesLeft,
+                 [](const Note& note) {
+                   return fmt::format("cannot be given a handle: {} are open, or all values have been used; close some",
+                                      note.a);
+                 }},
+    NumberedText{Mistake::kNoDescriptor,
+                 [](const Note& note) {
+                   return fmt::format("could not be made: {}", strerrordesc_np(static_cast<int>(note.a)));
+                 }},
+    NumberedText{Mistake::kNotSuspendable,
+                 [](const Note& note) {
+                   return fmt::format("is a {}: threads and processes can be suspended", TypeName(note.a));
+                 }},
+    NumberedText{Mistake::kUnknownKind,
+                 [](const Note& note) {
+                   return fmt::format(
+                       "is {}: there is no such kind of registers here; <zircon/syscalls/debug.h> has those there are",
+                       note.a);
+                 }},
+    NumberedText{
+        Mistake::kUnmapped,
+        [](const Note& note) { return fmt::format("has nothing at {:#x}: no memory is mapped there", note.a); }},
+};
+
 std::string AboutArgument(const Note& note) {
-  switch (note.mistake) {
-    case Mistake::kNullPointer:
-      return "is null: pass the address of what it points to";
-    case Mistake::kMisalignedPointer:
-      return "is not aligned as its type demands: pass the address of a variable of that type";
-    case Mistake::kKernelPointer:
-      return "points into the kernel's half of the address space: it is not an address of this program";
-    case Mistake::kBadHandle:
-      return fmt::format("is {:#x}, which is no open handle: it was never one, or has been closed", note.a);
-    case Mistake::kWrongType:
-      return fmt::format("is a {}, not a {}: pass a handle to a {}", TypeName(note.a), TypeName(note.b),
-                         TypeName(note.b));
-    case Mistake::kNoName:
-      return fmt::format("is a {}, which has no name: jobs, processes, threads and VMOs do", TypeName(note.a));
-    case Mistake::kNoChildren:
-      return fmt::format("is a {}, which has no children: jobs and processes do", TypeName(note.a));
-    case Mistake::kMissingRight:
-      return fmt::format("lacks the right {0}: use a handle that has {0}, which was left out when this one was made",
-                         RightNames(note.a));
-    case Mistake::kMoreRights:
-      return fmt::format("asks for {}, which the handle has not: ask for less, or ZX_RIGHT_SAME_RIGHTS alone",
-                         RightNames(note.a));
-    case Mistake::kUnknownOptions:
-      return fmt::format("has {:#x}, which is no option of this call: leave it out", note.a);
-    case Mistake::kNotUserSignals:
-      return fmt::format("has {:#x}: only the user signals, bits 24 to 31, can be changed", note.a);
-    case Mistake::kNotWaitable:
-      return fmt::format("is a {}, which has no signals to wait for", TypeName(note.a));
-    case Mistake::kUnknownTopic:
-      return fmt::format("is {}: there is no such topic; <zircon/syscalls/object.h> has those there are", note.a);
-    case Mistake::kUnknownProperty:
-      return fmt::format("is {}: there is no such property; ZX_PROP_NAME ({}) is one", note.a, ZX_PROP_NAME);
-    case Mistake::kBufferTooSmall:
-      return fmt::format("has {} bytes, and {} are needed", note.a, note.b);
-    case Mistake::kTooManyItems:
-      return fmt::format("is {}: at most {} can be waited for at once", note.a, note.b);
-    case Mistake::kNoSuchChild:
-      return fmt::format("is {}: the object has no such child; zx_object_get_info() lists those it has", note.a);
-    case Mistake::kTreeTooHigh:
-      return fmt::format("is {} jobs away from the root: a tree is at most that high", note.a);
-    case Mistake::kPortFull:
-      return fmt::format("holds {} packets, which is all it can: take some with zx_port_wait() first", note.a);
-    case Mistake::kPortClosed:
-      return "lost its last handle to another thread during the call";
-    case Mistake::kPortClosedInWait:
-      return "lost its last handle to another thread while this one waited";
-    case Mistake::kHandleClosedInWait:
-      return "was closed by another thread while this one waited";
-    case Mistake::kDeadline:
-      return "came before what was waited for";
-    case Mistake::kNothingToCancel:
-      return fmt::format("is {}: no zx_object_wait_async() of this port and handle has it outstanding", note.a);
-    case Mistake::kNoHandlesLeft:
-      return fmt::format("cannot be given a handle: {} are open, or all values have been used; close some", note.a);
-    case Mistake::kNoMemory:
-      return "could not be made for want of memory";
-    case Mistake::kNoDescriptor:
-      return fmt::format("could not be made: {}", strerrordesc_np(static_cast<int>(note.a)));
-    case Mistake::kNone:
-      break;
-  }
-  return "";
+  const auto* const fixed = std::ranges::find(kFixedTexts, note.mistake, &FixedText::mistake);
+  if (fixed != kFixedTexts.end()) return std::string(fixed->text);
+  const auto* const numbered = std::ranges::find(kNumberedTexts, note.mistake, &NumberedText::mistake);
+  return numbered == kNumberedTexts.end() ? "" : numbered->make(note);
 }
 
 const char* Sentence() {
   if (t_note.mistake == Mistake::kNone) return "";
+  if (t_note.mistake == Mistake::kSentence) return t_sentence.data();
   const auto end = fmt::format_to_n(t_sentence.data(), t_sentence.size() - 1, "{}: {} {}", t_note.call, t_note.argument,
                                     AboutArgument(t_note));
   *end.out = '\0';
@@ -150,6 +229,14 @@ const char* Sentence() {
 zx_status_t NoteMistake(zx_status_t status, const char* call, const char* argument, Mistake mistake, uint64_t a,
                         uint64_t b) {
   t_note = {.call = call, .argument = argument, .a = a, .b = b, .mistake = mistake};
+  return status;
+}
+
+zx_status_t NoteSentence(zx_status_t status, const char* call, std::string_view sentence) {
+  if (sentence.empty()) sentence = "the tracer is gone, and with it what it knew of the tasks";
+  NoteMistake(status, call, "", Mistake::kSentence);
+  const auto end = fmt::format_to_n(t_sentence.data(), t_sentence.size() - 1, "{}: {}", call, sentence);
+  *end.out = '\0';
   return status;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace zxctl {
 
@@ -37,7 +38,23 @@ enum class Mistake : uint8_t {
   kNoHandlesLeft,    // a: limit
   kNoMemory,
   kNoDescriptor,  // a: errno
+  kSentence,      // the sentence is there already
+  kTryNextAlone,
+  kIsNotDead,
+  kIsDead,  // or not under supervision any more
+  kNotSuspendable,
+  kItself,
+  kNoException,
+  kOtherPort,
+  kUnknownKind,  // a: kind
+  kNegativeLease,
+  kBadRegister,
+  kUnmapped,  // a: address
+  kJobKilled
 };
+
+// Remembers a sentence that somebody else has made: "call: sentence". An empty one: that the tracer is gone.
+zx_status_t NoteSentence(zx_status_t status, const char* call, std::string_view sentence);
 
 // Remembers it for zxl_last_error() of this thread, and gives `status`. The texts have to live forever.
 zx_status_t NoteMistake(zx_status_t status, const char* call, const char* argument, Mistake mistake, uint64_t a = 0,

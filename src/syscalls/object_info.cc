@@ -85,7 +85,13 @@ zx_status_t GiveRecord(const Call& call, const Topic& topic, Dispatcher& object,
                        const Answer& answer) {
   std::array<std::byte, kMaxRecordSize> record = {};
   const zx_status_t status = FillRecord(topic, object, rights, std::span(record).first(topic.record_size));
-  if (status != ZX_OK) return call.Fail(status, "topic", Mistake::kUnknownTopic, topic.topic);
+  if (status == ZX_ERR_NOT_SUPPORTED) return call.Fail(status, "topic", Mistake::kUnknownTopic, topic.topic);
+  if (status == ZX_ERR_PEER_CLOSED) return call.FailBecause(status, {});
+  if (status != ZX_OK)
+    return call.Fail(status, "handle",
+                     status == ZX_ERR_BAD_STATE && topic.topic == ZX_INFO_THREAD_EXCEPTION_REPORT
+                         ? Mistake::kNoException
+                         : Mistake::kIsDead);
   std::memcpy(answer.buffer, record.data(), topic.record_size);
   answer.Count(1, 1);
   return ZX_OK;

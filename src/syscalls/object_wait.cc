@@ -14,6 +14,7 @@ namespace {
 zx_status_t Explain(const Call& call, zx_status_t status, const char* closed) {
   if (status == ZX_ERR_CANCELED) return call.Fail(status, closed, Mistake::kHandleClosedInWait);
   if (status == ZX_ERR_TIMED_OUT) return call.Fail(status, "deadline", Mistake::kDeadline);
+  if (status == ZX_ERR_PEER_CLOSED) return call.FailBecause(status, {});
   return status;
 }
 

@@ -348,6 +348,93 @@ TEST(WaitRaces, ARegistrationThatIsMadeWhileItsHandleIsClosedLeavesNothingWithTh
       [&] { EXPECT_FALSE(f.job->CancelObservers(handle, f.port.get(), 5)); });
 }
 
+zx_status_t TakeNow(Port& port) {
+  zx_port_packet_t packet;
+  return port.Wait(0, &packet);
+}
+
+// Whatever a race of registrations left with the port or the object.
+void ExpectNothingLeft(Fixture& f, Port& port, zx_handle_t handle) {
+  EXPECT_EQ(TakeNow(port), ZX_ERR_TIMED_OUT);
+  EXPECT_FALSE(f.job->CancelObservers(handle, &port, 5));
+}
+
+TEST(WaitRaces, APacketThatIsCancelledWhileItIsTakenIsOneOfTheTwo) {
+  Fixture f;
+  zx_status_t taken = ZX_OK;
+  zx_status_t cancelled = ZX_OK;
+  Race(
+      kRounds, [&] { ASSERT_EQ(f.port->WaitAsync(f.handles, f.job, f.job_handle, 5, ZX_JOB_NO_JOBS, false), ZX_OK); },
+      [&] { taken = TakeNow(*f.port); }, [&] { cancelled = f.port->Cancel(*f.job, f.job_handle, 5); },
+      [&] {
+        EXPECT_EQ(cancelled, taken == ZX_OK ? ZX_ERR_NOT_FOUND : ZX_OK);
+        ExpectNothingLeft(f, *f.port, f.job_handle);
+      });
+}
+
+TEST(WaitRaces, APacketWhoseHandleIsClosedWhileItIsTakenLeavesNothing) {
+  Fixture f;
+  zx_handle_t handle = ZX_HANDLE_INVALID;
+  Race(
+      kRounds,
+      [&] {
+        handle = f.Open(f.job);
+        ASSERT_EQ(f.port->WaitAsync(f.handles, f.job, handle, 5, ZX_JOB_NO_JOBS, false), ZX_OK);
+      },
+      [&] { TakeNow(*f.port); }, [&] { EXPECT_EQ(f.handles.Close(handle), ZX_OK); },
+      [&] { ExpectNothingLeft(f, *f.port, handle); });
+}
+
+TEST(WaitRaces, ASignalThatComesWhileItsHandleIsClosedLeavesNothing) {
+  Fixture f;
+  zx_handle_t handle = ZX_HANDLE_INVALID;
+  Race(
+      kRounds,
+      [&] {
+        f.job->UpdateSignals(ZX_USER_SIGNAL_0, 0);
+        handle = f.Open(f.job);
+        ASSERT_EQ(f.port->WaitAsync(f.handles, f.job, handle, 5, ZX_USER_SIGNAL_0, true), ZX_OK);
+      },
+      [&] { f.job->UpdateSignals(0, ZX_USER_SIGNAL_0); }, [&] { EXPECT_EQ(f.handles.Close(handle), ZX_OK); },
+      [&] { ExpectNothingLeft(f, *f.port, handle); });
+}
+
+TEST(WaitRaces, OnceGivesOnePacketHoweverSignalsChangeWhileItIsTaken) {
+  Fixture f;
+  Race(
+      kRounds,
+      [&] {
+        f.job->UpdateSignals(ZX_USER_SIGNAL_0, 0);
+        ASSERT_EQ(f.port->WaitAsync(f.handles, f.job, f.job_handle, 5, ZX_USER_SIGNAL_0, false), ZX_OK);
+      },
+      [&] {
+        f.job->UpdateSignals(0, ZX_USER_SIGNAL_0);
+        f.job->UpdateSignals(ZX_USER_SIGNAL_0, ZX_USER_SIGNAL_1);
+        f.job->UpdateSignals(ZX_USER_SIGNAL_1, ZX_USER_SIGNAL_0);
+      },
+      [&] {
+        zx_port_packet_t packet;
+        EXPECT_EQ(f.port->Wait(ZX_TIME_INFINITE, &packet), ZX_OK);
+        EXPECT_NE(packet.signal.observed & ZX_USER_SIGNAL_0, 0U);
+      },
+      [&] { ExpectNothingLeft(f, *f.port, f.job_handle); });
+}
+
+TEST(WaitRaces, APortThatClosesWhileItsPacketIsTakenLeavesNothingWithTheObject) {
+  Fixture f;
+  RefPtr<Port> port;
+  zx_handle_t handle = ZX_HANDLE_INVALID;
+  Race(
+      kRounds,
+      [&] {
+        port = Port::Create();
+        handle = f.Open(port);
+        ASSERT_EQ(port->WaitAsync(f.handles, f.job, f.job_handle, 5, ZX_JOB_NO_JOBS, false), ZX_OK);
+      },
+      [&] { TakeNow(*port); }, [&] { EXPECT_EQ(f.handles.Close(handle), ZX_OK); },
+      [&] { EXPECT_FALSE(f.job->CancelObservers(f.job_handle, port.get(), 5)); });
+}
+
 TEST(HandleTableThreads, ADuplicateMadeWhileTheLastHandleIsClosedKeepsTheObjectOpenOrFails) {
   Fixture f;
   RefPtr<Port> port;

@@ -187,6 +187,7 @@ TEST_F(RouterTest, ARemovedHandlersExceptionsGoToTheNext) {
   BindJob(job);
   Fault();
   router.RemoveHandler(process);
+  EXPECT_EQ(process.withdrawn, std::vector<pid_t>{kRoot});
   EXPECT_EQ(job.offered.size(), 1U);
   EXPECT_EQ(last(), "cont 100 0");
 }

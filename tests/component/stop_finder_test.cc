@@ -175,6 +175,26 @@ TEST(StopFinder, AsksNoMoreForTheDead) {
   EXPECT_LE(crowd.clock.now_ns - before, 1000 * crowd.ops.wait_any_cost_ns);
 }
 
+// A child is born while its creator goes: there is one child before and after, but it is another.
+TEST(StopFinder, TheOnlyOneLeftIsLookedForWhenItIsANewOne) {
+  Crowd crowd(2);
+  StopFinder finder = crowd.Finder();
+  finder.SetPopulation(1, 1);
+  // It stops all the time, and nothing is owed for it.
+  crowd.Stop(1);
+  EXPECT_EQ(crowd.Turn(finder), 1);
+  finder.OweScan();
+  EXPECT_EQ(crowd.Turn(finder), 0);
+  crowd.Stop(1);
+  crowd.Stop(2);  // its SIGCHLD is lost
+  EXPECT_EQ(crowd.Turn(finder), 1);
+  crowd.ops.tracees[1].dead = true;
+  finder.SetPopulation(1, 2);
+  pid_t found = 0;
+  for (int turn = 0; turn < 1000 && found == 0; ++turn) found = crowd.Turn(finder);
+  EXPECT_EQ(found, 2);
+}
+
 TEST(StopFinder, LikelyStopIsAnybodysAmongFewAndTheLastOnesAmongMany) {
   Crowd crowd(100);
   StopFinder finder = crowd.Finder();

@@ -28,9 +28,15 @@ class RecordingSink final : public ExceptionSink {
   std::vector<pid_t> withdrawn;
   std::vector<pid_t> silent_deaths;
   FaultStop consulted;
+  bool wants_starts = false;
+  bool wants_exits = false;
+  std::vector<pid_t> told_exits;
 
   bool AsksDebugger(const Thread& /*thread*/) override { return false; }
   bool WantsFirstChance() override { return false; }
+  bool WantsStart(const Thread& /*thread*/, bool /*first_thread*/) override { return wants_starts; }
+  bool WantsExit(const Process& /*process*/) override { return wants_exits; }
+  void TellExit(const Thread& thread) override { told_exits.push_back(thread.tid); }
   Verdict Consult(const FaultStop& fault) override {
     consulted = fault;
     return verdict;

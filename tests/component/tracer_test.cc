@@ -175,7 +175,7 @@ TEST_F(TracerTest, ADeathThatNoStopAnnouncedIsOfferedAtTheExit) {
   ops.tracees[kRoot].registers.orig_rax = 41;
   Wait(kRoot, EventStop(PTRACE_EVENT_EXIT));
   ASSERT_EQ(sink.raised.size(), 1U);
-  EXPECT_TRUE(sink.raised[0].forced_death);
+  EXPECT_EQ(sink.raised[0].kind, FaultKind::kForcedDeath);
   EXPECT_EQ(sink.raised[0].signal.syscall, 41);
   EXPECT_TRUE(tracer.AnswerException(kRoot, Answer::kDeliver));
   EXPECT_EQ(ops.calls.back(), "cont 100 0");

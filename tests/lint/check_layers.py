@@ -2,7 +2,7 @@
 """The rules of the house that a compiler does not know. usage: check_layers.py ROOT
 
   layering    a folder of src/ includes only from itself and from folders below it, in code and in CMake
-  machine     no machine macro and no machine folder is named outside src/arch
+  machine     no machine macro and no machine folder is named outside src/arch and the public registers (debug.h)
   length      no function longer than 70 lines, no source file longer than 500 (tests: 700)
   leftovers   nothing left for later, no switched-off code, no path of somebody's machine
 
@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 
-RANKS = ["base", "arch", "object", "supervisor", "exceptions", "ring", "vcpu", "report", "syscalls", "handlers",
+RANKS = ["base", "arch", "object", "supervisor", "exceptions", "ring", "service", "client", "vcpu", "report", "syscalls", "handlers",
          "inject", "tools"]
 MAX_FUNCTION_LINES = 70
 MAX_FILE_LINES = {"src": 500, "tools": 500, "include": 500, "tests": 700, "examples": 500}
@@ -66,6 +66,8 @@ def check_includes(path, lines):
 
 def check_machine(path, code_lines):
     if path.parts[:2] == ("src", "arch") or path.parts[0] not in ("src", "tools", "include"):
+        return
+    if path.as_posix() == "include/zircon/syscalls/debug.h":
         return
     for number, line in enumerate(code_lines, 1):
         if MACHINE_MACRO.search(line):

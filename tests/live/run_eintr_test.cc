@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "live/blocking_calls.h"
 #include "support/proc_view.h"
 #include "support/supervised.h"
 #include "support/temp_dir.h"
@@ -27,15 +28,6 @@ enum class End {
   kEventWithTimeout,  // a timeout far away; what it waits for happens
   kTimeout,           // a short timeout passes while signals keep coming
 };
-
-struct BlockingCall {
-  std::string name;
-  bool has_event;
-  bool has_timeout;
-  std::string program = "target_blocking";
-};
-
-void PrintTo(const BlockingCall& call, std::ostream* out) { *out << call.name; }
 
 struct Disturbance {
   std::string name;
@@ -184,7 +176,9 @@ int ElapsedMs(const std::string& out) {
   return at == std::string::npos ? -1 : std::atoi(out.c_str() + at + 11);
 }
 
-std::string ResultOf(const Outcome& outcome) { return Replaced(outcome.out, "(blocked|elapsed-ms) [0-9]+\n", ""); }
+std::string ResultOf(const Outcome& outcome) {
+  return Replaced(outcome.out, "(blocked|elapsed-ms|began-ns) [0-9]+\n", "");
+}
 
 void ExpectTwinsAgree(Cell& cell) {
   SCOPED_TRACE(cell.disturbance->name + ", " + EndName(cell.end));
@@ -216,51 +210,6 @@ TEST_P(BlockedCallWithTimeout, IsNeverEarlyAndEndsUnderATrainOfIgnoredSignals) {
   for (Cell& cell : cells) ExpectTwinsAgree(cell);
 }
 
-const std::vector<BlockingCall> kCalls = {
-    {.name = "epoll_wait", .has_event = true, .has_timeout = true},
-    {.name = "epoll_pwait", .has_event = true, .has_timeout = true},
-    {.name = "epoll_pwait2", .has_event = true, .has_timeout = true},
-    {.name = "poll", .has_event = true, .has_timeout = true},
-    {.name = "ppoll", .has_event = true, .has_timeout = true},
-    {.name = "select", .has_event = true, .has_timeout = true},
-    {.name = "pselect", .has_event = true, .has_timeout = true},
-    {.name = "nanosleep", .has_event = false, .has_timeout = true},
-    {.name = "clock_nanosleep", .has_event = false, .has_timeout = true},
-    {.name = "clock_nanosleep_absolute", .has_event = false, .has_timeout = true},
-    {.name = "futex_wait", .has_event = true, .has_timeout = true},
-    {.name = "futex_wait_bitset", .has_event = true, .has_timeout = true},
-    {.name = "read_socket", .has_event = true, .has_timeout = true},
-    {.name = "recv", .has_event = true, .has_timeout = true},
-    {.name = "recvmsg", .has_event = true, .has_timeout = true},
-    {.name = "accept", .has_event = true, .has_timeout = true},
-    {.name = "connect", .has_event = true, .has_timeout = true},
-    {.name = "send", .has_event = true, .has_timeout = true},
-    {.name = "rt_sigtimedwait", .has_event = true, .has_timeout = true},
-    {.name = "semop", .has_event = true, .has_timeout = false},
-    {.name = "semtimedop", .has_event = true, .has_timeout = true},
-    {.name = "msgrcv", .has_event = true, .has_timeout = false},
-    {.name = "msgsnd", .has_event = true, .has_timeout = false},
-    {.name = "mq_timedreceive", .has_event = true, .has_timeout = true},
-    {.name = "mq_timedsend", .has_event = true, .has_timeout = true},
-    {.name = "io_getevents", .has_event = true, .has_timeout = true},
-    {.name = "io_uring_enter", .has_event = true, .has_timeout = true},
-    {.name = "wait4", .has_event = true, .has_timeout = false},
-    {.name = "waitid", .has_event = true, .has_timeout = false},
-    {.name = "flock", .has_event = true, .has_timeout = false},
-    {.name = "fcntl_setlkw", .has_event = true, .has_timeout = false},
-    {.name = "fcntl_ofd_setlkw", .has_event = true, .has_timeout = false},
-    {.name = "read_pipe", .has_event = true, .has_timeout = false},
-    {.name = "write_pipe", .has_event = true, .has_timeout = false},
-    {.name = "read_tty", .has_event = true, .has_timeout = false},
-    {.name = "read_eventfd", .has_event = true, .has_timeout = false},
-    {.name = "read_timerfd", .has_event = true, .has_timeout = false},
-    {.name = "read_inotify", .has_event = true, .has_timeout = false},
-    {.name = "read_signalfd", .has_event = true, .has_timeout = false},
-    {.name = "open_fifo", .has_event = true, .has_timeout = false},
-    {.name = "pause", .has_event = true, .has_timeout = false},
-    {.name = "sigsuspend", .has_event = true, .has_timeout = false},
-};
-
 // The calls that the kernel's 32-bit side numbers differently and that a stray EINTR would reach.
 std::vector<BlockingCall> CallsOf32BitPrograms() {
   std::vector<BlockingCall> calls;
@@ -272,20 +221,10 @@ std::vector<BlockingCall> CallsOf32BitPrograms() {
   return calls;
 }
 
-std::vector<BlockingCall> Those(const std::vector<BlockingCall>& calls, bool BlockingCall::*property) {
-  std::vector<BlockingCall> those;
-  for (const BlockingCall& call : calls) {
-    if (call.*property) those.push_back(call);
-  }
-  return those;
-}
-
-std::string CallName(const ::testing::TestParamInfo<BlockingCall>& info) { return info.param.name; }
-
-INSTANTIATE_TEST_SUITE_P(Calls, BlockedCallWithEvent, ::testing::ValuesIn(Those(kCalls, &BlockingCall::has_event)),
-                         CallName);
-INSTANTIATE_TEST_SUITE_P(Calls, BlockedCallWithTimeout, ::testing::ValuesIn(Those(kCalls, &BlockingCall::has_timeout)),
-                         CallName);
+INSTANTIATE_TEST_SUITE_P(Calls, BlockedCallWithEvent,
+                         ::testing::ValuesIn(Those(BlockingCalls(), &BlockingCall::has_event)), CallName);
+INSTANTIATE_TEST_SUITE_P(Calls, BlockedCallWithTimeout,
+                         ::testing::ValuesIn(Those(BlockingCalls(), &BlockingCall::has_timeout)), CallName);
 INSTANTIATE_TEST_SUITE_P(Calls32, BlockedCallWithEvent,
                          ::testing::ValuesIn(Those(CallsOf32BitPrograms(), &BlockingCall::has_event)), CallName);
 INSTANTIATE_TEST_SUITE_P(Calls32, BlockedCallWithTimeout,

@@ -195,6 +195,66 @@ TEST(ObjectStress, NoPacketIsLostOrTakenTwiceAmongTimeouts) {
   for (const auto& count : seen) ASSERT_EQ(count, 1);
 }
 
+// Registrations that are made, cancelled and closed while their signal comes and goes and two threads take the packets.
+class Registrations {
+ public:
+  static constexpr uint64_t kCount = 60'000;
+
+  void Run() {
+    {
+      std::jthread signaller([this] { Signal(); });
+      std::array<std::jthread, 2> takers = {std::jthread([this] { Take(); }), std::jthread([this] { Take(); })};
+      {
+        std::jthread odd([this] { Register(1); });
+        Register(0);
+      }
+      done_ = true;
+    }
+    zx_port_packet_t packet;
+    EXPECT_EQ(zx_port_wait(port_, 0, &packet), ZX_ERR_TIMED_OUT);
+    for (uint64_t key = 0; key < kCount; ++key) ASSERT_LE(taken_[key], 1) << key;
+  }
+
+ private:
+  void Register(uint64_t first) {
+    for (uint64_t key = first; key < kCount; key += 2) {
+      const OwnedHandle handle(Without(job_, 0));
+      ASSERT_EQ(zx_object_wait_async(handle, port_, key, ZX_USER_SIGNAL_0, ZX_WAIT_ASYNC_ONCE), ZX_OK);
+      if (key % 6 < 2) continue;  // closed at once
+      const bool cancelled = key % 6 < 4 && zx_port_cancel(port_, handle, key) == ZX_OK;
+      // What could not be cancelled has been taken, or is about to be.
+      while (!cancelled && taken_[key] == 0) std::this_thread::yield();
+      if (!cancelled) continue;
+      cancelled_[key] = true;
+      ASSERT_EQ(taken_[key], 0) << key;
+    }
+  }
+  void Signal() {
+    while (!done_) {
+      zx_object_signal(job_, 0, ZX_USER_SIGNAL_0);
+      zx_object_signal(job_, ZX_USER_SIGNAL_0, ZX_USER_SIGNAL_1);
+      zx_object_signal(job_, ZX_USER_SIGNAL_1, 0);
+    }
+  }
+  void Take() {
+    zx_port_packet_t packet;
+    while (!done_) {
+      if (zx_port_wait(port_, zx_deadline_after(ZX_USEC(50)), &packet) != ZX_OK) continue;
+      EXPECT_NE(packet.signal.observed & ZX_USER_SIGNAL_0, 0U);
+      EXPECT_FALSE(cancelled_[packet.key]);
+      ++taken_[packet.key];
+    }
+  }
+
+  const OwnedHandle port_{NewPort()};
+  const OwnedHandle job_{NewJob()};
+  std::atomic<bool> done_ = false;
+  std::vector<std::atomic<uint8_t>> taken_ = std::vector<std::atomic<uint8_t>>(kCount);
+  std::vector<std::atomic<bool>> cancelled_ = std::vector<std::atomic<bool>>(kCount);
+};
+
+TEST(ObjectStress, ARegistrationGivesItsPacketOrIsOverAndNeverBoth) { Registrations().Run(); }
+
 // A signal that is set and cleared again between two looks has been seen by the repeating wait.
 TEST(ObjectStress, EveryRoundOfSignalsWakesItsWaiter) {
   const OwnedHandle port(NewPort());

@@ -108,6 +108,23 @@ WaitResult FakePtraceOps::Wait(pid_t tid) {
   return {};
 }
 
+std::optional<TaskFacts> FakePtraceOps::ReadFacts(pid_t tid) {
+  const auto found = tracees.find(tid);
+  if (found == tracees.end()) return std::nullopt;
+  TaskFacts facts = found->second.facts;
+  facts.tid = tid;
+  facts.process = found->second.tgid;
+  return facts;
+}
+
+std::vector<pid_t> FakePtraceOps::ListThreads(pid_t pid) {
+  std::vector<pid_t> tids;
+  for (const auto& [tid, tracee] : tracees) {
+    if (tracee.tgid == pid) tids.push_back(tid);
+  }
+  return tids;
+}
+
 bool FakePtraceOps::IsThreadOf(pid_t tgid, pid_t tid) {
   const auto found = tracees.find(tid);
   return found != tracees.end() && found->second.tgid == tgid;
@@ -142,6 +159,14 @@ size_t FakePtraceOps::ReadMemory(pid_t tid, uint64_t address, void* out, size_t 
   const size_t length = std::min(size, found->second.size());
   std::memcpy(out, found->second.data(), length);
   return length;
+}
+
+size_t FakePtraceOps::WriteMemory(pid_t tid, uint64_t address, const void* in, size_t size) {
+  FakeTracee* tracee = Living(tid);
+  if (tracee == nullptr) return 0;
+  const auto* bytes = static_cast<const uint8_t*>(in);
+  tracee->memory[address].assign(bytes, bytes + size);
+  return size;
 }
 
 int64_t FakePtraceOps::SocketTimeoutNs(pid_t tgid, int /*fd*/, bool /*receive*/) {

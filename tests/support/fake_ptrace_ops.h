@@ -29,6 +29,7 @@ struct FakeTracee {
   bool compat = false;
   std::string stat_line;
   int seccomp = 0;
+  TaskFacts facts;  // tid and process are filled in
   int64_t socket_timeout_ns = 0;
   bool local_sockets = false;
   std::map<uint64_t, std::vector<uint8_t>> memory;
@@ -61,12 +62,16 @@ class FakePtraceOps final : public PtraceOps {
   OpResult GetEventMessage(pid_t tid, uint64_t& out) override;
   OpResult IsCompatCall(pid_t tid, bool& out) override;
   WaitResult Wait(pid_t tid) override;
+  std::optional<TaskFacts> ReadFacts(pid_t tid) override;
+  std::vector<pid_t> ListThreads(pid_t pid) override;
   bool IsThreadOf(pid_t tgid, pid_t tid) override;
   pid_t FindProcessOf(pid_t tid) override;
   size_t ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) override;
   bool ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& caught) override;
   int ReadSeccompMode(pid_t tid) override;
   size_t ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) override;
+  size_t WriteMemory(pid_t tid, uint64_t address, const void* in, size_t size) override;
+  std::pair<uint64_t, uint64_t> FindVdso(pid_t /*pid*/) override { return {}; }
   int64_t SocketTimeoutNs(pid_t tgid, int fd, bool receive) override;
   bool IsLocalSocket(pid_t tgid, int fd) override;
   bool LostPrivileges(pid_t tgid) override;

@@ -33,6 +33,7 @@ zx_run_target(target_seccomp)
 zx_run_target32(target_seccomp)
 zx_run_target(target_uring uring)
 zx_run_target(target_ptrace)
+zx_run_target(target_tasks)
 
 # A program that needs nothing of the system it runs on.
 zx_target_program(target_end_static SOURCES ${CMAKE_CURRENT_LIST_DIR}/target_end.c LINK -static)

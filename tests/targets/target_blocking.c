@@ -4,7 +4,8 @@
 //
 // TIMEOUT_MS 0 means none. DISPOSITION is what SIGUSR1 is set to: ignore, handler (without SA_RESTART) or restart.
 // Prints "blocked TID" just before the call. A "g" on standard input makes a helper process complete the call. Then
-// prints "result R ERRNO early E" (early: the call ended by its timeout before it was over) and "elapsed-ms N".
+// prints "result R ERRNO early E" (early: the call ended by its timeout before it was over), "elapsed-ms N" and
+// "began-ns N" (on CLOCK_MONOTONIC).
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -404,6 +405,7 @@ int main(int argc, char** argv) {
   clock_gettime(CLOCK_MONOTONIC, &end);
   const long long elapsed_ns = (end.tv_sec - begin.tv_sec) * 1000000000LL + end.tv_nsec - begin.tv_nsec;
   Report(result, error, (long)((elapsed_ns + 999999) / 1000000));
+  printf("began-ns %lld\n", begin.tv_sec * 1000000000LL + begin.tv_nsec);
   CleanUp();
   return 0;
 }

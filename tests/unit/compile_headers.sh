@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# compile_headers.sh ROOT CC CXX: every public header, alone, as C11 and as C++17, without a warning; and the layout in both.
+# compile_headers.sh ROOT CC CXX: every public header, alone, as C11 and as C++17 (zx.h: C++17 and C++20), without a warning;
+# and the layout in both.
 set -uo pipefail
 root=$1 cc=$2 cxx=$3
 failed=0 checked=0
@@ -18,7 +19,11 @@ compile() {
 while read -r header; do
   # Twice: a header without a guard shows.
   text=$(printf '#include <%s>\n#include <%s>\nextern int nothing;\n' "$header" "$header")
-  compile "$header as C11" "$cc" -std=c11 -x c <<<"$text"
+  if [[ $header == zxtask/zx.h ]]; then
+    compile "$header as C++20" "$cxx" -std=c++20 -x c++ <<<"$text"
+  else
+    compile "$header as C11" "$cc" -std=c11 -x c <<<"$text"
+  fi
   compile "$header as C++17" "$cxx" -std=c++17 -x c++ <<<"$text"
 done < <(cd "$root/include" && find . -name '*.h' | sed 's|^\./||' | sort)
 compile "the layout as C11" "$cc" -std=c11 -x c <<<'#include <syscalls/layout.h>'

@@ -15,4 +15,5 @@ zx_test(zx_syscalls_unit_test LABEL unit
     ${CMAKE_CURRENT_LIST_DIR}/calls_pointers_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/calls_port_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/calls_time_test.cc
+    ${CMAKE_CURRENT_LIST_DIR}/zx_test.cc
   LIBS zx_syscalls)

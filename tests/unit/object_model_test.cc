@@ -176,7 +176,7 @@ class PortModel {
   void Run(const Op& op) {
     switch (op.kind) {
       case 0:
-        return QueueUser(op);
+        return QueueUser(op.a);
       case 1:
       case 2:
         return WaitAsync(op);
@@ -187,6 +187,8 @@ class PortModel {
         return Cancel(op);
       case 6:
         return Reopen(op);
+      case 7:
+        return Fill(op);
       default:
         return Take();
     }
@@ -226,31 +228,30 @@ class PortModel {
   }
   static zx_signals_t SomeSignals(uint8_t bits) { return zx_signals_t{bits & 7U} << 24; }
 
-  void Fire(const Watch& watch) {
+  // What a registration does with the signals of its source; false: it is over.
+  bool Notice(const Watch& watch) {
     const zx_signals_t signals = sources_[watch.source].signals;
     const auto queued = std::ranges::find(queue_, watch.id, &Queued::id);
     if (queued != queue_.end()) {
       queued->observed |= signals;
-    } else {
+    } else if ((watch.trigger & signals) != 0) {
+      if (queue_.size() == Port::kMaxPackets) return false;
       queue_.push_back({watch.key, watch.repeating ? ZX_PKT_TYPE_SIGNAL_REP : ZX_PKT_TYPE_SIGNAL_ONE, watch.trigger,
                         signals, watch.handle, watch.id});
     }
-  }
-  void Notify(size_t source) {
-    std::vector<Watch> staying;
-    for (const Watch& watch : watches_) {
-      const bool fires = watch.source == source && (watch.trigger & sources_[source].signals) != 0;
-      if (fires) Fire(watch);
-      if (!fires || watch.repeating) staying.push_back(watch);
-    }
-    watches_ = staying;
+    return true;
   }
 
-  void QueueUser(const Op& op) {
+  void QueueUser(uint64_t key) {
     zx_port_packet_t packet = {};
-    packet.key = op.a;
-    RC_ASSERT(port_->QueueUser(packet) == ZX_OK);
-    queue_.push_back({op.a, ZX_PKT_TYPE_USER, 0, 0, 0, 0});
+    packet.key = key;
+    const bool full = queue_.size() == Port::kMaxPackets;
+    RC_ASSERT(port_->QueueUser(packet) == (full ? ZX_ERR_SHOULD_WAIT : ZX_OK));
+    if (!full) queue_.push_back({key, ZX_PKT_TYPE_USER, 0, 0, 0, 0});
+  }
+  // Leaves room for a few packets.
+  void Fill(const Op& op) {
+    while (queue_.size() + op.a % 4 < Port::kMaxPackets) QueueUser(op.b);
   }
   void WaitAsync(const Op& op) {
     const size_t source = op.a % 2;
@@ -258,9 +259,7 @@ class PortModel {
                          ++last_id_};
     RC_ASSERT(port_->WaitAsync(table_, sources_[source].job, watch.handle, watch.key, watch.trigger, watch.repeating) ==
               ZX_OK);
-    const bool fires = (watch.trigger & sources_[source].signals) != 0;
-    if (fires) Fire(watch);
-    if (!fires || watch.repeating) watches_.push_back(watch);
+    if (Notice(watch)) watches_.push_back(watch);
   }
   void Signal(const Op& op) {
     Source& source = sources_[op.a % 2];
@@ -268,22 +267,25 @@ class PortModel {
     source.job->UpdateSignals(SomeSignals(op.b), SomeSignals(op.c));
     if (after == source.signals) return;
     source.signals = after;
-    Notify(op.a % 2);
+    std::erase_if(watches_, [&](const Watch& watch) { return watch.source == op.a % 2U && !Notice(watch); });
   }
   void Cancel(const Op& op) {
     const size_t source = op.a % 2;
     const zx_handle_t handle = sources_[source].handles[op.a / 2 % 2];
     const uint64_t key = op.b % 3;
-    const size_t removed =
-        std::erase_if(watches_, [&](const Watch& watch) { return watch.handle == handle && watch.key == key; }) +
-        std::erase_if(queue_, [&](const Queued& queued) { return queued.handle == handle && queued.key == key; });
-    RC_ASSERT(port_->Cancel(*sources_[source].job, handle, key) == (removed != 0 ? ZX_OK : ZX_ERR_NOT_FOUND));
+    const bool any = Forget([&](const auto& one) { return one.handle == handle && one.key == key; });
+    RC_ASSERT(port_->Cancel(*sources_[source].job, handle, key) == (any ? ZX_OK : ZX_ERR_NOT_FOUND));
+  }
+  // Registrations and packets; false when there were none.
+  template <typename Which>
+  bool Forget(Which which) {
+    return std::erase_if(watches_, which) + std::erase_if(queue_, which) != 0;
   }
   // Closes a handle, and opens another in its place.
   void Reopen(const Op& op) {
     Source& source = sources_[op.a % 2];
     zx_handle_t& handle = source.handles[op.a / 2 % 2];
-    std::erase_if(watches_, [&](const Watch& watch) { return watch.handle == handle; });
+    Forget([&](const auto& one) { return one.handle == handle; });
     RC_ASSERT(table_.Close(handle) == ZX_OK);
     RC_ASSERT(Open(source.job, &handle));
   }
@@ -294,6 +296,7 @@ class PortModel {
     if (queue_.empty()) return;
     const Queued expected = queue_.front();
     queue_.pop_front();
+    std::erase_if(watches_, [&](const Watch& watch) { return watch.id == expected.id && !watch.repeating; });
     RC_ASSERT(packet.key == expected.key);
     RC_ASSERT(packet.type == expected.type);
     RC_ASSERT(packet.signal.trigger == expected.trigger);
@@ -310,7 +313,7 @@ class PortModel {
 };
 
 RC_GTEST_PROP(PortModel, DoesWhatALineOfPacketsWouldDo, ()) {
-  const auto ops = *Ops(9);
+  const auto ops = *Ops(11);
   PortModel model;
   for (const Op& op : ops) model.Run(op);
   model.TakeAll();

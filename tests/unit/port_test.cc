@@ -33,7 +33,13 @@ struct Fixture : test::PortFixture {
     return packets;
   }
   bool Empty() { return Take().empty(); }
+  // User packets until there is room for so many more.
+  void FillUpTo(size_t left) {
+    for (size_t i = 0; i + left < Port::kMaxPackets; ++i) ASSERT_EQ(port->QueueUser(UserPacket(i)), ZX_OK) << i;
+  }
 };
+
+zx_signals_t UserSignals(const zx_port_packet_t& packet) { return packet.signal.observed & ZX_USER_SIGNAL_ALL; }
 
 TEST(Port, GivesPacketsInTheOrderOfQueueing) {
   Fixture f;
@@ -75,7 +81,7 @@ TEST(Port, TimesOutAtItsDeadlineAndNotBefore) {
 
 TEST(Port, RefusesUserAndExceptionPacketsWhenFullAndTakesMoreAfterAWait) {
   Fixture f;
-  for (size_t i = 0; i < Port::kMaxPackets; ++i) ASSERT_EQ(f.port->QueueUser(UserPacket(i)), ZX_OK) << i;
+  f.FillUpTo(0);
   EXPECT_EQ(f.port->QueueUser(UserPacket(1)), ZX_ERR_SHOULD_WAIT);
   EXPECT_EQ(f.port->QueueException(1, ZX_EXCP_GENERAL, 2, 3), ZX_ERR_SHOULD_WAIT);
   zx_port_packet_t packet;
@@ -117,6 +123,43 @@ TEST(WaitAsync, QueuesOnceWhenASignalComes) {
   EXPECT_EQ(packets[0].signal.count, 1U);
 }
 
+TEST(WaitAsync, APacketThatIsQueuedGathersTheSignalsOfEveryChangeAndStaysOne) {
+  Fixture f;
+  ASSERT_EQ(f.Watch(9, ZX_USER_SIGNAL_1), ZX_OK);
+  f.job->UpdateSignals(0, ZX_USER_SIGNAL_1);
+  f.job->UpdateSignals(0, ZX_USER_SIGNAL_2);
+  f.job->UpdateSignals(ZX_USER_SIGNAL_1 | ZX_USER_SIGNAL_2, ZX_USER_SIGNAL_3);
+  const auto packets = f.Take();
+  ASSERT_EQ(packets.size(), 1U);
+  EXPECT_EQ(UserSignals(packets[0]), ZX_USER_SIGNAL_1 | ZX_USER_SIGNAL_2 | ZX_USER_SIGNAL_3);
+  EXPECT_EQ(packets[0].signal.trigger, ZX_USER_SIGNAL_1);
+  EXPECT_EQ(packets[0].signal.count, 1U);
+}
+
+TEST(WaitAsync, OnceIsOverWhenItsPacketHasBeenTaken) {
+  Fixture f;
+  ASSERT_EQ(f.Watch(9, ZX_USER_SIGNAL_1), ZX_OK);
+  f.job->UpdateSignals(0, ZX_USER_SIGNAL_1);
+  EXPECT_EQ(f.Take().size(), 1U);
+  f.job->UpdateSignals(0, ZX_USER_SIGNAL_2);
+  f.job->UpdateSignals(ZX_USER_SIGNAL_1, 0);
+  f.job->UpdateSignals(0, ZX_USER_SIGNAL_1);
+  EXPECT_TRUE(f.Empty());
+  EXPECT_FALSE(f.job->CancelObservers(f.job_handle, f.port.get(), 9));
+}
+
+TEST(WaitAsync, WhatIsGatheredIsThePacketsOwn) {
+  Fixture f;
+  ASSERT_EQ(f.Watch(1, ZX_USER_SIGNAL_1), ZX_OK);
+  ASSERT_EQ(f.Watch(2, ZX_USER_SIGNAL_2), ZX_OK);
+  f.job->UpdateSignals(0, ZX_USER_SIGNAL_1);
+  f.job->UpdateSignals(ZX_USER_SIGNAL_1, ZX_USER_SIGNAL_2);
+  const auto packets = f.Take();
+  ASSERT_EQ(packets.size(), 2U);
+  EXPECT_EQ(UserSignals(packets[0]), ZX_USER_SIGNAL_1 | ZX_USER_SIGNAL_2);
+  EXPECT_EQ(UserSignals(packets[1]), ZX_USER_SIGNAL_2);
+}
+
 TEST(WaitAsync, QueuesAtOnceWhenTheSignalIsThere) {
   Fixture f;
   ASSERT_EQ(f.Watch(9, ZX_JOB_NO_JOBS), ZX_OK);
@@ -140,24 +183,58 @@ TEST(WaitAsync, RepeatingQueuesAtEveryChangeAndGathersWhileQueued) {
   auto packets = f.Take();
   ASSERT_EQ(packets.size(), 1U);
   EXPECT_EQ(packets[0].type, ZX_PKT_TYPE_SIGNAL_REP);
-  EXPECT_EQ(packets[0].signal.observed & ZX_USER_SIGNAL_ALL, ZX_USER_SIGNAL_1 | ZX_USER_SIGNAL_2);
+  EXPECT_EQ(UserSignals(packets[0]), ZX_USER_SIGNAL_1 | ZX_USER_SIGNAL_2);
   EXPECT_EQ(packets[0].signal.count, 1U);
   f.job->UpdateSignals(0, ZX_USER_SIGNAL_3);
   packets = f.Take();
   ASSERT_EQ(packets.size(), 1U);
-  EXPECT_EQ(packets[0].signal.observed & ZX_USER_SIGNAL_ALL, ZX_USER_SIGNAL_1 | ZX_USER_SIGNAL_3);
+  EXPECT_EQ(UserSignals(packets[0]), ZX_USER_SIGNAL_1 | ZX_USER_SIGNAL_3);
   f.job->UpdateSignals(ZX_USER_SIGNAL_1, 0);
   EXPECT_TRUE(f.Empty());
 }
 
-TEST(WaitAsync, ASignalPacketHasRoomInAFullPortAndTakesNobodysPlace) {
+TEST(WaitAsync, ASignalPacketTakesAPlaceAndGivesItBack) {
   Fixture f;
   ASSERT_EQ(f.Watch(9, ZX_USER_SIGNAL_1), ZX_OK);
-  for (size_t i = 0; i + 1 < Port::kMaxPackets; ++i) ASSERT_EQ(f.port->QueueUser(UserPacket(i)), ZX_OK);
+  ASSERT_EQ(f.Watch(10, ZX_USER_SIGNAL_1, true), ZX_OK);
+  f.FillUpTo(2);
   f.job->UpdateSignals(0, ZX_USER_SIGNAL_1);
+  EXPECT_EQ(f.port->QueueUser(UserPacket(1)), ZX_ERR_SHOULD_WAIT);
+  EXPECT_EQ(f.port->QueueException(1, ZX_EXCP_GENERAL, 2, 3), ZX_ERR_SHOULD_WAIT);
+  EXPECT_EQ(f.port->Cancel(*f.job, f.job_handle, 10), ZX_OK);
   EXPECT_EQ(f.port->QueueUser(UserPacket(1)), ZX_OK);
   EXPECT_EQ(f.port->QueueUser(UserPacket(1)), ZX_ERR_SHOULD_WAIT);
-  EXPECT_EQ(f.Take().size(), Port::kMaxPackets + 1);
+  EXPECT_EQ(f.Take().size(), Port::kMaxPackets);
+}
+
+TEST(WaitAsync, AFullPortDropsWhatHasAPacketToQueueAndNothingElse) {
+  Fixture f;
+  ASSERT_EQ(f.Watch(1, ZX_USER_SIGNAL_1), ZX_OK);
+  ASSERT_EQ(f.Watch(2, ZX_USER_SIGNAL_1, true), ZX_OK);
+  ASSERT_EQ(f.Watch(3, ZX_USER_SIGNAL_2), ZX_OK);
+  f.FillUpTo(0);
+  EXPECT_EQ(f.Watch(4, ZX_JOB_NO_JOBS), ZX_OK);
+  f.job->UpdateSignals(0, ZX_USER_SIGNAL_1);
+  EXPECT_EQ(f.Take().size(), Port::kMaxPackets);
+  for (const uint64_t key : {1, 2, 4}) EXPECT_EQ(f.port->Cancel(*f.job, f.job_handle, key), ZX_ERR_NOT_FOUND) << key;
+  f.job->UpdateSignals(0, ZX_USER_SIGNAL_2);
+  const auto packets = f.Take();
+  ASSERT_EQ(packets.size(), 1U);
+  EXPECT_EQ(packets[0].key, 3U);
+}
+
+TEST(WaitAsync, APacketThatIsQueuedGathersInAFullPortToo) {
+  Fixture f;
+  ASSERT_EQ(f.Watch(1, ZX_USER_SIGNAL_1), ZX_OK);
+  ASSERT_EQ(f.Watch(2, ZX_USER_SIGNAL_1, true), ZX_OK);
+  f.job->UpdateSignals(0, ZX_USER_SIGNAL_1);
+  f.FillUpTo(2);
+  f.job->UpdateSignals(0, ZX_USER_SIGNAL_2);
+  const auto packets = f.Take();
+  ASSERT_EQ(packets.size(), Port::kMaxPackets);
+  for (const size_t i : {0, 1}) EXPECT_EQ(UserSignals(packets[i]), ZX_USER_SIGNAL_1 | ZX_USER_SIGNAL_2);
+  f.job->UpdateSignals(0, ZX_USER_SIGNAL_3);
+  EXPECT_EQ(f.Take().size(), 1U);
 }
 
 TEST(WaitAsync, RefusesMoreRegistrationsThanItHasRoomFor) {
@@ -166,6 +243,15 @@ TEST(WaitAsync, RefusesMoreRegistrationsThanItHasRoomFor) {
   EXPECT_EQ(f.Watch(9, ZX_USER_SIGNAL_1), ZX_ERR_NO_MEMORY);
   EXPECT_EQ(f.port->Cancel(*f.job, f.job_handle, 9), ZX_OK);
   EXPECT_EQ(f.Watch(9, ZX_USER_SIGNAL_1), ZX_OK);
+}
+
+TEST(WaitAsync, OnceLeavesNothingBehindWhenItsPacketHasBeenTaken) {
+  Fixture f;
+  zx_port_packet_t packet;
+  for (uint32_t i = 0; i <= Port::kMaxObservers; ++i) {
+    ASSERT_EQ(f.Watch(9, ZX_JOB_NO_JOBS), ZX_OK) << i;
+    ASSERT_EQ(f.port->Wait(0, &packet), ZX_OK);
+  }
 }
 
 TEST(WaitAsync, EndsWhenItsHandleIsClosedButNotWithAnotherOfTheObject) {
@@ -180,13 +266,27 @@ TEST(WaitAsync, EndsWhenItsHandleIsClosedButNotWithAnotherOfTheObject) {
   EXPECT_EQ(packets[0].key, 10U);
 }
 
-TEST(WaitAsync, APacketThatIsQueuedStaysWhenTheHandleIsClosed) {
+TEST(WaitAsync, AQueuedPacketGoesWhenItsHandleIsClosedAndNoOther) {
   Fixture f;
+  const zx_handle_t other = f.Open(f.job);
   ASSERT_EQ(f.Watch(9, ZX_USER_SIGNAL_1), ZX_OK);
-  ASSERT_EQ(f.Watch(10, ZX_USER_SIGNAL_1, true), ZX_OK);
+  ASSERT_EQ(f.Watch(9, ZX_USER_SIGNAL_1, true), ZX_OK);
+  ASSERT_EQ(f.port->WaitAsync(f.handles, f.job, other, 10, ZX_USER_SIGNAL_1, false), ZX_OK);
+  ASSERT_EQ(f.port->QueueUser(UserPacket(9)), ZX_OK);
   f.job->UpdateSignals(0, ZX_USER_SIGNAL_1);
   ASSERT_EQ(f.handles.Close(f.job_handle), ZX_OK);
-  EXPECT_EQ(f.Take().size(), 2U);
+  const auto packets = f.Take();
+  ASSERT_EQ(packets.size(), 2U);
+  EXPECT_EQ(packets[0].type, ZX_PKT_TYPE_USER);
+  EXPECT_EQ(packets[1].key, 10U);
+}
+
+TEST(WaitAsync, AQueuedPacketGoesWhenItsHandleIsReplaced) {
+  Fixture f;
+  ASSERT_EQ(f.Watch(9, ZX_JOB_NO_JOBS), ZX_OK);
+  zx_handle_t replacement = ZX_HANDLE_INVALID;
+  ASSERT_EQ(f.handles.Replace(f.job_handle, ZX_RIGHT_SAME_RIGHTS, &replacement), ZX_OK);
+  EXPECT_TRUE(f.Empty());
 }
 
 TEST(WaitAsync, OfAHandleThatIsClosedAlreadyQueuesNothing) {
@@ -197,16 +297,18 @@ TEST(WaitAsync, OfAHandleThatIsClosedAlreadyQueuesNothing) {
   EXPECT_TRUE(f.Empty());
 }
 
-TEST(WaitAsync, DoesNotKeepItsObjectOnceItHasFired) {
+TEST(WaitAsync, DoesNotKeepItsObjectOnceTheHandleIsClosed) {
   Fixture f;
   RefPtr<Job> child;
   ASSERT_EQ(Job::Create(f.job, &child), ZX_OK);
   const zx_handle_t handle = f.Open(child);
   ASSERT_EQ(f.port->WaitAsync(f.handles, child, handle, 9, ZX_JOB_NO_JOBS, false), ZX_OK);
-  ASSERT_EQ(f.handles.Close(handle), ZX_OK);
+  ASSERT_EQ(f.port->WaitAsync(f.handles, child, handle, 9, ZX_USER_SIGNAL_1, true), ZX_OK);
   child = {};
+  EXPECT_EQ(f.job->signals() & ZX_JOB_NO_JOBS, 0U);
+  ASSERT_EQ(f.handles.Close(handle), ZX_OK);
   EXPECT_EQ(f.job->signals() & ZX_JOB_NO_JOBS, ZX_JOB_NO_JOBS);
-  EXPECT_EQ(f.Take().size(), 1U);
+  EXPECT_TRUE(f.Empty());
 }
 
 TEST(PortCancel, RemovesWhatIsOutstandingAndWhatIsQueuedForThatHandleAndKeyOnly) {
@@ -224,6 +326,16 @@ TEST(PortCancel, RemovesWhatIsOutstandingAndWhatIsQueuedForThatHandleAndKeyOnly)
   for (const auto& packet : f.Take()) left.emplace_back(packet.key, packet.type);
   EXPECT_EQ(left, (std::vector<std::pair<uint64_t, uint32_t>>{
                       {1, ZX_PKT_TYPE_USER}, {2, ZX_PKT_TYPE_SIGNAL_ONE}, {1, ZX_PKT_TYPE_SIGNAL_ONE}}));
+}
+
+TEST(PortCancel, TakesBackAPacketThatStillGathers) {
+  Fixture f;
+  ASSERT_EQ(f.Watch(1, ZX_USER_SIGNAL_1), ZX_OK);
+  f.job->UpdateSignals(0, ZX_USER_SIGNAL_1);
+  EXPECT_EQ(f.port->Cancel(*f.job, f.job_handle, 1), ZX_OK);
+  f.job->UpdateSignals(0, ZX_USER_SIGNAL_2);
+  EXPECT_TRUE(f.Empty());
+  EXPECT_EQ(f.port->Cancel(*f.job, f.job_handle, 1), ZX_ERR_NOT_FOUND);
 }
 
 TEST(PortCancel, FindsNothingTwice) {
@@ -269,10 +381,13 @@ TEST(ClosedPort, DropsItsPacketsAndRefusesNewOnes) {
 }
 
 TEST(ClosedPort, LeavesNothingWithTheObjectsItObserved) {
-  Fixture f;
-  for (uint64_t key = 0; key < 10; ++key) ASSERT_EQ(f.Watch(key, ZX_USER_SIGNAL_1, key % 2 == 0), ZX_OK);
-  ASSERT_EQ(f.handles.Close(f.port_handle), ZX_OK);
-  for (uint64_t key = 0; key < 10; ++key) EXPECT_FALSE(f.job->CancelObservers(f.job_handle, f.port.get(), key));
+  for (const zx_signals_t set : {zx_signals_t{0}, ZX_USER_SIGNAL_1}) {
+    Fixture f;
+    for (uint64_t key = 0; key < 10; ++key) ASSERT_EQ(f.Watch(key, ZX_USER_SIGNAL_1, key % 2 == 0), ZX_OK);
+    f.job->UpdateSignals(0, set);
+    ASSERT_EQ(f.handles.Close(f.port_handle), ZX_OK);
+    for (uint64_t key = 0; key < 10; ++key) EXPECT_FALSE(f.job->CancelObservers(f.job_handle, f.port.get(), key));
+  }
 }
 
 // ---- the descriptor --------------------------------------------------------------------------------------------------
@@ -320,6 +435,15 @@ TEST(PortFd, FollowsSignalPacketsAndTheirCancelling) {
   f.job->UpdateSignals(0, ZX_USER_SIGNAL_1);
   EXPECT_TRUE(IsReadable(fd));
   ASSERT_EQ(f.port->Cancel(*f.job, f.job_handle, 1), ZX_OK);
+  EXPECT_FALSE(IsReadable(fd));
+}
+
+TEST(PortFd, FollowsAPacketThatGoesWithItsHandle) {
+  Fixture f;
+  const int fd = FdOf(*f.port);
+  ASSERT_EQ(f.Watch(1, ZX_JOB_NO_JOBS), ZX_OK);
+  EXPECT_TRUE(IsReadable(fd));
+  ASSERT_EQ(f.handles.Close(f.job_handle), ZX_OK);
   EXPECT_FALSE(IsReadable(fd));
 }
 

@@ -30,6 +30,24 @@ TEST(FindRestartableCall, NeverRestartsWhatHasAnEffect) {
   }
 }
 
+TEST(FindTimeLeft, KnowsTheCallsThatBeginAnewWithTheRestOfTheirTime) {
+  Registers registers = InCall(SYS_select, kRestartNoHand);
+  EXPECT_FALSE(FindTimeLeft(registers, false)) << "no limit";
+  registers.r8 = 0x5000;
+  ASSERT_TRUE(FindTimeLeft(registers, false));
+  EXPECT_EQ(FindTimeLeft(registers, false)->address, 0x5000U);
+  EXPECT_EQ(FindTimeLeft(registers, false)->unit_ns, 1000);
+  registers.rax = static_cast<uint64_t>(-EINTR);
+  EXPECT_FALSE(FindTimeLeft(registers, false));
+  registers = InCall(SYS_epoll_wait, kRestartNoHand);
+  registers.r8 = registers.rdx = 0x5000;
+  EXPECT_FALSE(FindTimeLeft(registers, false));
+  registers = InCall(309, kRestartNoHand);  // ppoll of the 32-bit side
+  registers.rdx = 0x6000;
+  ASSERT_TRUE(FindTimeLeft(registers, true));
+  EXPECT_EQ(FindTimeLeft(registers, true)->bytes, 4);
+}
+
 TEST(FindRestartableCall, NeedsTheResultEintr) {
   for (const int64_t result : {0L, 4L, -11L, -512L, -514L, -516L}) {
     EXPECT_FALSE(FindRestartableCall(InCall(SYS_epoll_wait, result), false)) << result;

@@ -65,11 +65,14 @@ void CheckCell(const ThreadState& state, EventKind event) {
   // A thread that stood still and runs now was moved by an action, or is gone.
   const bool set_going = !Runs(state.stop) && Runs(step.next.stop) && step.next.life != Lifecycle::kDead;
   EXPECT_TRUE(!set_going || Moves(step));
-  EXPECT_EQ(step.Has(Action::kRaise), event == EventKind::kFaultStop || event == EventKind::kFatalExitStop);
+  const bool told =
+      event == EventKind::kFaultStop || event == EventKind::kToldExitStop || event == EventKind::kToldStart;
+  EXPECT_EQ(step.Has(Action::kRaise), told);
   // Handlers hear of the end of a thread they were thinking about, and only then.
   const bool ended = step.next.life == Lifecycle::kDead || step.next.life == Lifecycle::kExiting;
   EXPECT_EQ(step.Has(Action::kWithdraw), state.exception == ExceptionPhase::kRaised && ended &&
-                                             event != EventKind::kAnswerResume && event != EventKind::kAnswerDeliver);
+                                             event != EventKind::kAnswerResume && event != EventKind::kAnswerDeliver &&
+                                             event != EventKind::kAnswerDie);
   // Whoever asked for a hold hears of it once: when it is reached, or when the thread will never reach it.
   const bool reached = state.hold != HoldPhase::kHeld && step.next.hold == HoldPhase::kHeld;
   const bool never = state.hold == HoldPhase::kRequested && ended;
@@ -79,14 +82,14 @@ void CheckCell(const ThreadState& state, EventKind event) {
 
 TEST(Advance, KeepsItsPromisesInEveryCell) {
   const auto states = LegalStates();
-  ASSERT_EQ(states.size(), 19U);
+  ASSERT_EQ(states.size(), 25U);
   for (const ThreadState& state : states) {
     for (const EventKind event : kAllEvents) CheckCell(state, event);
   }
 }
 
 // Which events are legal where: the whole table, one letter an event in the order of kAllEvents.
-// announced signal fault group trap event syscall exit fatal gone hold release resume deliver
+// announced signal fault group trap event syscall exit told-exit told-start gone hold release advance resume deliver die
 struct Row {
   const char* name;
   ThreadState state;
@@ -94,35 +97,39 @@ struct Row {
 };
 
 const Row kTable[] = {
-    {"unannounced", {Lifecycle::kUnannounced, PtraceStop::kTrap}, "a......xfgh..."},
-    {"unannounced in group stop", {Lifecycle::kUnannounced, PtraceStop::kGroup}, "a......xfgh..."},
+    {"unannounced", {Lifecycle::kUnannounced, PtraceStop::kTrap}, "a......xfbgh....."},
+    {"unannounced in group stop", {Lifecycle::kUnannounced, PtraceStop::kGroup}, "a......xfbgh....."},
     {"unannounced, held",
      {Lifecycle::kUnannounced, PtraceStop::kTrap, ExceptionPhase::kNone, HoldPhase::kHeld},
-     "a......xfg.r.."},
-    {"announced", {Lifecycle::kAnnounced, PtraceStop::kRunning}, ".s.gtecxfgh..."},
+     "a......xfbg.r...."},
+    {"announced", {Lifecycle::kAnnounced, PtraceStop::kRunning}, ".s.gtecxfbgh....."},
     {"announced, hold wanted",
      {Lifecycle::kAnnounced, PtraceStop::kRunning, ExceptionPhase::kNone, HoldPhase::kRequested},
-     ".s.gtecxfg.r.."},
-    {"running", {Lifecycle::kAlive, PtraceStop::kRunning}, ".sfgtecxfgh..."},
+     ".s.gtecxfbg.r...."},
+    {"running", {Lifecycle::kAlive, PtraceStop::kRunning}, ".sfgtecxf.gh....."},
     {"running, hold wanted",
      {Lifecycle::kAlive, PtraceStop::kRunning, ExceptionPhase::kNone, HoldPhase::kRequested},
-     ".sfgtecxfg.r.."},
-    {"listening", {Lifecycle::kAlive, PtraceStop::kListening}, ".sfgtecxfgh..."},
+     ".sfgtecxf.g.r...."},
+    {"listening", {Lifecycle::kAlive, PtraceStop::kListening}, ".sfgtecxf.gh....."},
     {"held at a signal",
      {Lifecycle::kAlive, PtraceStop::kSignal, ExceptionPhase::kNone, HoldPhase::kHeld, SIGUSR1},
-     ".......xfg.r.."},
+     ".......xf.g.r...."},
     {"held in a group stop",
      {Lifecycle::kAlive, PtraceStop::kGroup, ExceptionPhase::kNone, HoldPhase::kHeld},
-     ".......xfg.r.."},
+     ".......xf.g.r...."},
     {"in an exception",
      {Lifecycle::kAlive, PtraceStop::kSignal, ExceptionPhase::kRaised, HoldPhase::kNone, SIGSEGV},
-     ".......xfgh.12"},
+     ".......xf.gh..123"},
     {"in an exception and held",
      {Lifecycle::kAlive, PtraceStop::kSignal, ExceptionPhase::kRaised, HoldPhase::kHeld, SIGSEGV},
-     ".......xfg.r12"},
-    {"past its exit stop", {Lifecycle::kExiting, PtraceStop::kRunning}, ".......xfg...."},
-    {"dying, offered", {Lifecycle::kExiting, PtraceStop::kExit, ExceptionPhase::kRaised}, ".......xfg..12"},
-    {"dead", {Lifecycle::kDead, PtraceStop::kRunning}, ".............."},
+     ".......xf.g.r.123"},
+    {"past its exit stop", {Lifecycle::kExiting, PtraceStop::kRunning}, ".......xf.g......"},
+    {"dying, offered", {Lifecycle::kExiting, PtraceStop::kExit, ExceptionPhase::kRaised}, ".......xf.g...123"},
+    {"dead", {Lifecycle::kDead, PtraceStop::kRunning}, "................."},
+    {"held at an exec",
+     {Lifecycle::kAlive, PtraceStop::kEvent, ExceptionPhase::kNone, HoldPhase::kHeld},
+     ".......xfbg.rv..."},
+    {"told of its start", {Lifecycle::kAlive, PtraceStop::kTrap, ExceptionPhase::kRaised}, ".......xf.gh..123"},
 };
 
 TEST(Advance, RefusesExactlyWhatCannotHappen) {
@@ -242,7 +249,7 @@ TEST(Advance, KillBeatsEverything) {
 }
 
 TEST(Advance, AForcedDeathIsOfferedAndThenGoesOn) {
-  const ThreadState dying = After({{EventKind::kFatalExitStop}});
+  const ThreadState dying = After({{EventKind::kToldExitStop}});
   EXPECT_EQ(dying.exception, ExceptionPhase::kRaised);
   for (const EventKind answer : {EventKind::kAnswerResume, EventKind::kAnswerDeliver}) {
     EXPECT_TRUE(Advance(dying, {.kind = answer}).Has(Action::kContinue));

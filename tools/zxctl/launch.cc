@@ -9,10 +9,10 @@
 #include <csignal>
 #include <filesystem>
 
+#include "client/tracer_process.h"
 #include "ring/channel.h"
 #include "ring/protocol.h"
 #include "supervisor/diagnose.h"
-#include "tracer_process.h"
 
 namespace zxctl {
 namespace {

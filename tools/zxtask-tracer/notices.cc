@@ -7,7 +7,8 @@
 
 namespace zxctl {
 
-void Notices::OnExec(pid_t pid, bool lost_privileges) {
+void Notices::OnExec(Process& process, bool lost_privileges) {
+  const pid_t pid = process.pid;
   program_started_ = true;
   if (!lost_privileges) return;
   std::error_code error;

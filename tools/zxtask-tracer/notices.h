@@ -16,7 +16,7 @@ class Notices final : public TracerObserver {
   Notices(report::FileIdentity standard_error, pid_t root_pid) : standard_error_(standard_error), root_pid_(root_pid) {}
 
   // Says once for each program file that its setuid or setgid bit had no effect.
-  void OnExec(pid_t pid, bool lost_privileges) override;
+  void OnExec(Process& process, bool lost_privileges) override;
 
   [[nodiscard]] bool program_started() const { return program_started_; }
 

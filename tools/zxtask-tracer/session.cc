@@ -6,6 +6,9 @@
 namespace zxctl {
 namespace {
 
+// How often it is looked whether the client lives, where no signal tells.
+constexpr int64_t kLookNs = 1 * kNsPerSec;
+
 // Answers every breakpoint with "go on"; for measuring what a handler inside the tracer costs.
 class BreakpointSkipper final : public ExceptionHandler {
  public:
@@ -24,8 +27,8 @@ TracerOptions MakeTracerOptions(const ring::LaunchRequest& launch) {
 Session::Session(SessionOptions options, Wakeups& wakeups)
     : options_(std::move(options)),
       notices_({options_.launch.stderr_dev, options_.launch.stderr_ino}, options_.launch.root_pid),
-      router_(timers_, clock_),
-      tracer_(ops_, router_, notices_, timers_, clock_, MakeTracerOptions(options_.launch)),
+      router_(timers_, clock_),  // NOLINT(bugprone-throw-keyword-missing): routes exceptions, is none
+      tracer_(ops_, router_, *this, timers_, clock_, MakeTracerOptions(options_.launch)),
       finder_(ops_, clock_, [this] { return tracer_.tree().ThreadIds(); }),
       loop_(wakeups, finder_, timers_, clock_, spin_) {
   router_.Attach(tracer_);
@@ -97,16 +100,88 @@ void Session::OnWait(const WaitResult& result) {
 
 bool Session::Done() {
   const size_t reporters = reporter_ != nullptr ? reporter_->running() : 0;
-  finder_.SetPopulation(tracer_.tree().thread_count() + reporters);
+  finder_.SetPopulation(tracer_.child_count() + reporters, tracer_.tree().births());
   // Threads that nobody will ever hear of again must not keep us here.
-  return (finder_.no_children() || tracer_.idle()) && (reporter_ == nullptr || !reporter_->busy());
+  return !client_is_there_ && (finder_.no_children() || tracer_.idle()) && (reporter_ == nullptr || !reporter_->busy());
 }
 
 void Session::Run() {
-  loop_.Run({.on_wait = [this](const WaitResult& result) { OnWait(result); },
-             .on_command = [] {},
-             .on_terminate = [this] { tracer_.DetachAll(); },
-             .done = [this] { return Done(); }});
+  WaitLoop::Callbacks callbacks{.on_wait = [this](const WaitResult& result) { OnWait(result); },
+                                .on_hangup = [this] { LookForClient(); },
+                                .on_terminate = [this] { tracer_.DetachAll(); },
+                                .done = [this] { return Done(); }};
+  if (client_ != nullptr) {
+    callbacks.on_command = [this] { return TakeCommands(); };
+    callbacks.before_sleep = [this] { return !client_is_there_ || client_->BeginSleep(); };
+    callbacks.after_sleep = [this] { client_->EndSleep(); };
+  }
+  loop_.Run(callbacks);
+}
+
+// ---- the client ------------------------------------------------------------------------------------------------------
+
+void Session::Serve(std::unique_ptr<service::Client> client) {
+  client_ = std::move(client);
+  client_is_there_ = true;
+  WatchClient();
+}
+
+// Its end is told by a signal, unless a child of the client has inherited the descriptor.
+void Session::WatchClient() {
+  timers_.Add(clock_.NowNs() + kLookNs, [this] {
+    LookForClient();
+    if (client_is_there_) WatchClient();
+  });
+}
+
+bool Session::TakeCommands() {
+  if (!client_is_there_) return false;
+  const bool any = client_->TakeCommands();
+  client_->Flush();
+  // It may have written what cannot be.
+  if (any) LookForBrokenClient();
+  return any;
+}
+
+void Session::LookForBrokenClient() {
+  if (client_->broken()) LeaveClient();
+}
+
+void Session::LookForClient() {
+  if (client_is_there_ && !client_->IsThere()) LeaveClient();
+}
+
+void Session::LeaveClient() {
+  client_is_there_ = false;
+  client_->Leave();
+}
+
+// ---- news ------------------------------------------------------------------------------------------------------------
+
+void Session::OnExec(Process& process, bool lost_privileges) { notices_.OnExec(process, lost_privileges); }
+
+void Session::OnProcessBorn(Process& process) {
+  if (client_is_there_) client_->OnProcessBorn(process);
+}
+
+void Session::OnParked(Process& process) {
+  if (client_is_there_) client_->OnParked(process);
+}
+
+void Session::OnThreadChanged(Thread& thread) {
+  if (client_is_there_) client_->OnThreadChanged(thread);
+}
+
+void Session::OnThreadGone(Thread& thread) {
+  if (client_is_there_) client_->OnThreadGone(thread);
+}
+
+void Session::OnProcessGone(Process& process, int wait_status) {
+  if (client_is_there_) client_->OnProcessGone(process, wait_status);
+}
+
+void Session::OnProcessDetached(Process& process) {
+  if (client_is_there_) client_->OnProcessDetached(process);
 }
 
 }  // namespace zxctl

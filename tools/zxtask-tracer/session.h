@@ -1,4 +1,5 @@
-// One tracer with everything around it: the loop, the exception chain and the handlers that live in the tracer.
+// One tracer with everything around it: the loop, the exception chain, the handlers that live in the tracer, and the client
+// that it works for.
 #pragma once
 
 #include <memory>
@@ -11,6 +12,7 @@
 #include "notices.h"
 #include "report/report_handler.h"
 #include "ring/protocol.h"
+#include "service/client.h"
 #include "supervisor/linux_ptrace_ops.h"
 #include "supervisor/spin_policy.h"
 #include "supervisor/stop_finder.h"
@@ -26,12 +28,17 @@ struct SessionOptions {
   bool skip_breakpoints = false;  // bind a debugger in the tracer that resumes every SW_BREAKPOINT of the program
 };
 
-class Session {
+class Session final : TracerObserver {
  public:
   Session(SessionOptions options, Wakeups& wakeups);
-  ~Session();
+  ~Session() override;
 
   [[nodiscard]] Result<void> SeizeRoot();
+  // Works for a program with task handles: until that ends, and the last of its tasks is gone or let go.
+  void Serve(std::unique_ptr<service::Client> client);
+  // The parts that a client works with.
+  [[nodiscard]] Tracer& tracer() { return tracer_; }
+  [[nodiscard]] ExceptionRouter& router() { return router_; }
   // Runs until the last tracee has ended and the last report is out.
   void Run();
   [[nodiscard]] const TracerStats& stats() const { return tracer_.stats(); }
@@ -42,6 +49,21 @@ class Session {
   void OnTimeout();
   void KillAfterTimeout(const std::vector<pid_t>& pids);
   void OnWait(const WaitResult& result);
+  bool TakeCommands();
+  void LookForClient();
+  void LookForBrokenClient();
+  void LeaveClient();
+  void WatchClient();
+
+  // TracerObserver:
+  void OnExec(Process& process, bool lost_privileges) override;
+  void OnProcessBorn(Process& process) override;
+  void OnParked(Process& process) override;
+  void OnThreadChanged(Thread& thread) override;
+  void OnThreadGone(Thread& thread) override;
+  void OnProcessGone(Process& process, int wait_status) override;
+  void OnProcessDetached(Process& process) override;
+
   // True when nobody is left; asked at each turn of the loop.
   bool Done();
 
@@ -57,6 +79,8 @@ class Session {
   WaitLoop loop_;
   std::unique_ptr<ExceptionHandler> skipper_;
   std::unique_ptr<report::ReportHandler> reporter_;
+  std::unique_ptr<service::Client> client_;
+  bool client_is_there_ = false;
   bool timeout_armed_ = false;
 };
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <sys/user.h>
+#include <zircon/syscalls/debug.h>
+#include <zircon/syscalls/exception.h>
 
 #include <array>
 #include <cstdint>
@@ -57,7 +59,23 @@ size_t NameRegisters(const Registers& registers, std::span<NamedValue, kNamedReg
 // For the turns of a loop that waits for another CPU.
 inline void RelaxCpu() { __builtin_ia32_pause(); }
 
+// ---- zircon.cc: what Zircon's interface has of this machine -----------------------------------------------------
+
+// The machine's part of an exception report, from what Linux gives: the vector that the signal stands for; for page faults
+// the address, and of the error code the bits that are known (user mode, and present where the page was protected).
+void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_arch_t& out);
+[[nodiscard]] zx_thread_state_general_regs_t ToZircon(const Registers& registers);
+// Takes over what a program may set. False, and nothing has changed, when a value cannot be: rip has to be in the user half,
+// fs_base and gs_base canonical.
+[[nodiscard]] bool FromZircon(const zx_thread_state_general_regs_t& from, Registers& registers);
+
 // ---- restart.cc: the system call a stopped thread was in -------------------------------------------------------
+
+// The instruction of a system call.
+using CodeBytes = std::array<uint8_t, 2>;
+inline constexpr CodeBytes kSystemCallInstruction = {0x0f, 0x05};
+// Registers with which a thread makes a call of one argument by the instruction at `address`, and no other call first.
+void SetSystemCall(Registers& registers, uint64_t address, int64_t number, uint64_t argument);
 
 // A value that makes the kernel run an interrupted call again when no handler runs, and fail it with EINTR when one does
 // (ERESTARTNOHAND).
@@ -93,6 +111,17 @@ struct RestartableCall {
 // The restartable call that the registers show, if it is on the list. `compat` is true when the call came in through the
 // 32-bit entry: its numbers differ.
 [[nodiscard]] std::optional<RestartableCall> FindRestartableCall(const Registers& registers, bool compat);
+
+// Where a call that will run again has left the rest of its time: {seconds, fraction}, each of `bytes` bytes, the fraction
+// counting `unit_ns`.
+struct TimeLeft {
+  uint64_t address = 0;
+  uint8_t bytes = 8;
+  uint16_t unit_ns = 1;
+};
+// For the calls that the kernel runs again with the time left that it has written to the program's memory: select() and its
+// kin. Nothing for others, and for those without a time limit.
+[[nodiscard]] std::optional<TimeLeft> FindTimeLeft(const Registers& registers, bool compat);
 
 // Registers with which the thread runs its interrupted call again.
 void SetRestart(Registers& registers);

@@ -107,9 +107,30 @@ std::array<uint64_t, 6> Arguments(const Registers& r, bool compat) {
   return {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9};
 }
 
-template <size_t N>
-const Entry* Find(const std::array<Entry, N>& list, uint64_t number) {
-  const auto* found = std::find_if(list.begin(), list.end(), [number](const Entry& e) { return e.number == number; });
+// select, pselect6 and ppoll.
+struct TimeLeftEntry {
+  uint32_t number;
+  uint8_t argument;
+  TimeLeft time;
+};
+constexpr TimeLeft kTimespec64 = {.bytes = 8, .unit_ns = 1};
+constexpr TimeLeft kTimespec32 = {.bytes = 4, .unit_ns = 1};
+constexpr std::array<TimeLeftEntry, 3> kTimeLeft64 = {{
+    {__NR_select, 4, {.bytes = 8, .unit_ns = 1000}},
+    {__NR_pselect6, 4, kTimespec64},
+    {__NR_ppoll, 2, kTimespec64},
+}};
+constexpr std::array<TimeLeftEntry, 5> kTimeLeft32 = {{
+    {142, 4, {.bytes = 4, .unit_ns = 1000}},  // _newselect
+    {308, 4, kTimespec32},                    // pselect6
+    {309, 2, kTimespec32},                    // ppoll
+    {413, 4, kTimespec64},                    // pselect6_time64
+    {414, 2, kTimespec64},                    // ppoll_time64
+}};
+
+template <typename T, size_t N>
+const T* Find(const std::array<T, N>& list, uint64_t number) {
+  const auto* found = std::find_if(list.begin(), list.end(), [number](const T& e) { return e.number == number; });
   return found == list.end() ? nullptr : found;
 }
 
@@ -144,6 +165,24 @@ std::optional<RestartableCall> FindRestartableCall(const Registers& registers, b
     call.timeout = TimeoutKind::kNone;
   }
   return call;
+}
+
+std::optional<TimeLeft> FindTimeLeft(const Registers& registers, bool compat) {
+  const bool runs_again = static_cast<int64_t>(registers.orig_rax) >= 0 &&
+                          static_cast<int32_t>(registers.rax) == static_cast<int32_t>(kRestartNoHand);
+  if (!runs_again) return std::nullopt;
+  const auto* entry = compat ? Find(kTimeLeft32, registers.orig_rax) : Find(kTimeLeft64, registers.orig_rax);
+  if (entry == nullptr) return std::nullopt;
+  TimeLeft time = entry->time;
+  time.address = Arguments(registers, compat)[entry->argument];
+  return time.address == 0 ? std::nullopt : std::optional(time);
+}
+
+void SetSystemCall(Registers& registers, uint64_t address, int64_t number, uint64_t argument) {
+  registers.rip = address;
+  registers.rax = static_cast<uint64_t>(number);
+  registers.rdi = argument;
+  registers.orig_rax = ~0ULL;
 }
 
 void SetRestart(Registers& registers) { registers.rax = static_cast<uint64_t>(kRestartNoHand); }

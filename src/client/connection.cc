@@ -1,0 +1,399 @@
+#include "client/connection.h"
+
+#include <linux/futex.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <new>
+#include <thread>
+
+#include "base/clock.h"
+#include "client/task.h"
+#include "client/tracer_process.h"
+#include "object/root.h"
+#include "ring/protocol.h"
+#include "supervisor/wakeups.h"
+
+namespace zxctl::client {
+namespace {
+
+constexpr int64_t kStartNs = 10 * kNsPerSec;
+// A tracer that makes no room this long is looked after.
+constexpr int64_t kRoomNs = 100 * kNsPerMs;
+
+std::mutex g_start_lock;
+std::atomic<Connection*> g_connection = nullptr;
+std::atomic<bool> g_forked = false;
+
+ring::SharedState& Shared(const ring::Channel& channel) {
+  return *std::launder(reinterpret_cast<ring::SharedState*>(channel.shared().data()));
+}
+
+void WakeShared(std::atomic<uint32_t>& word, int count) {
+  syscall(SYS_futex, &word, FUTEX_WAKE, count, nullptr, nullptr, 0);
+}
+
+// The kernel's struct futex_waitv and the number of its call, which older headers lack.
+struct FutexWaiter {
+  uint64_t value;
+  uint64_t address;
+  uint32_t flags;
+  uint32_t reserved;
+};
+constexpr long kFutexWaitvCall = 449;
+constexpr uint32_t kFutex32 = 2;
+
+FutexWaiter WaitFor(const std::atomic<uint32_t>& word, uint32_t seen, uint32_t flags) {
+  return {.value = seen, .address = reinterpret_cast<uintptr_t>(&word), .flags = kFutex32 | flags, .reserved = 0};
+}
+
+// False at the deadline.
+bool SleepOnAny(std::span<FutexWaiter> words, int64_t deadline_ns) {
+  const int64_t at = std::max<int64_t>(deadline_ns, 0);
+  const timespec deadline{.tv_sec = at / kNsPerSec, .tv_nsec = at % kNsPerSec};
+  const long result = syscall(kFutexWaitvCall, words.data(), words.size(), 0,
+                              deadline_ns == kNever ? nullptr : &deadline, CLOCK_MONOTONIC);
+  return result >= 0 || errno != ETIMEDOUT;
+}
+
+template <typename T>
+bool CopyOut(const ring::Message& message, T& value) {
+  if (message.payload.size() < sizeof(T)) return false;
+  std::memcpy(&value, message.payload.data(), sizeof(T));
+  return true;
+}
+
+}  // namespace
+
+std::string Answer::Sentence() const { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+
+// ---- the start -------------------------------------------------------------------------------------------------------
+
+Connection::Connection(ring::Channel channel) : channel_(std::move(channel)) {}
+
+Result<Connection*> Connection::Get() {
+  if (g_forked.load()) {
+    return Fail(Status{.zx = ZX_ERR_BAD_STATE,
+                       .what = "this process was forked from one that has tasks; it can use them only after exec"});
+  }
+  if (Connection* there = g_connection.load(std::memory_order_acquire); there != nullptr && !there->dead())
+    return there;
+  const std::lock_guard lock(g_start_lock);
+  if (Connection* there = g_connection.load(); there != nullptr && !there->dead()) return there;
+  auto channel = ring::Channel::Create(ring::kClientRingBytes, sizeof(ring::SharedState));
+  if (!channel) return Fail(channel.error());
+  // A forked child must not write into what the tracer reads.
+  madvise(channel->mapping().data(), channel->mapping().size(), MADV_DONTFORK);
+  static const int at_fork = pthread_atfork(nullptr, nullptr, OnForkInChild);
+  static_cast<void>(at_fork);
+  // Never deleted: threads may be in it until the process ends.
+  auto* connection = new (std::nothrow) Connection(std::move(*channel));
+  if (connection == nullptr) return Fail(Status{.zx = ZX_ERR_NO_MEMORY, .what = "no memory"});
+  if (const auto started = connection->Start(); !started) return Fail(started.error());
+  TracerLink::SetCurrent(connection);
+  g_connection.store(connection, std::memory_order_release);
+  if (HasToBeServed()) connection->KeepTakingIn();
+  return connection;
+}
+
+void Connection::OnForkInChild() {
+  g_forked = true;
+  TracerLink::SetCurrent(nullptr);
+  if (Connection* connection = g_connection.load(); connection != nullptr) connection->dead_ = true;
+}
+
+Result<void> Connection::Start() {
+  const auto tracer = FindHelper("zxtask-tracer");
+  if (!tracer) return Fail(tracer.error());
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return FailErrno("cannot create a socket");
+  alive_.Reset(ends[0]);
+  const UniqueFd tracers_end(ends[1]);
+  const std::array<int, 2> fds = {channel_.fd(), tracers_end.get()};
+  if (auto started = StartOrphan({*tracer, "3", std::to_string(getpid()), ""}, fds); !started) return started;
+  ring::Message message;
+  const auto got = channel_.Receive(message, MonotonicNs() + kStartNs);
+  ring::HelloRecord hello;
+  if (!got || !*got || message.type != static_cast<uint32_t>(ring::MessageType::kHello) || !CopyOut(message, hello)) {
+    return Fail(Status{.zx = ZX_ERR_TIMED_OUT, .what = "the tracer does not answer; the machine may be out of memory"});
+  }
+  tracer_pid_ = hello.tracer_pid;
+  tracer_pidfd_.Reset(static_cast<int>(syscall(SYS_pidfd_open, tracer_pid_, 0)));
+  if (!tracer_pidfd_.valid()) return FailErrno("the tracer is gone again");
+  // Yama lets a process be traced by those it names. Where there is no Yama, the call fails and nothing is lost.
+  prctl(PR_SET_PTRACER, static_cast<unsigned long>(tracer_pid_), 0, 0, 0);
+  const RefPtr<Job> root = Root::Get().root_job();
+  const ring::HelloCommand command{.pid = getpid(), .root_job = root->koid()};
+  {
+    const std::lock_guard lock(tables_lock_);
+    jobs_[root->koid()] = {.job = root.get(), .keeps = root};
+  }
+  if (!channel_.Send(static_cast<uint32_t>(ring::CommandType::kHello), command)) {
+    return Fail(Status{.zx = ZX_ERR_INTERNAL, .what = "the ring is too small"});
+  }
+  return AwaitNotice(static_cast<uint32_t>(ring::NoticeType::kReady));
+}
+
+Result<void> Connection::AwaitNotice(uint32_t type) {
+  ring::Message message;
+  // The tracer wakes only those who say that they sleep.
+  ring::RingHeader& header = channel_.in().header();
+  header.sleepers.fetch_add(1);
+  const auto got = channel_.Receive(message, MonotonicNs() + kStartNs);
+  header.sleepers.fetch_sub(1);
+  if (got && *got && message.type == type) return {};
+  return Fail(Status{.zx = ZX_ERR_TIMED_OUT, .what = "the tracer does not answer; it may have been killed"});
+}
+
+// ---- out -------------------------------------------------------------------------------------------------------------
+
+uint64_t Connection::Write(ring::CommandType type, ring::Command command, std::span<const std::byte> bytes,
+                           Pending* pending) {
+  std::vector<std::byte> message(sizeof(command) + bytes.size());
+  std::copy(bytes.begin(), bytes.end(), message.begin() + sizeof(command));
+  std::unique_lock lock(send_lock_);
+  command.seq = ++last_seq_;
+  std::memcpy(message.data(), &command, sizeof(command));
+  if (pending != nullptr) {
+    const std::lock_guard tables(tables_lock_);
+    pending_[command.seq] = pending;
+  }
+  WriteOrWait(lock, type, message);
+  lock.unlock();
+  WakeTracer();
+  return command.seq;
+}
+
+void Connection::WriteOrWait(std::unique_lock<std::mutex>& /*lock*/, ring::CommandType type,
+                             std::span<const std::byte> message) {
+  ring::RingHeader& header = channel_.out().header();
+  while (!dead() && !channel_.out().Write(static_cast<uint32_t>(type), message)) {
+    const uint32_t seen = header.room.load();
+    header.short_of_room.store(1);
+    WakeTracer();
+    if (channel_.out().Write(static_cast<uint32_t>(type), message)) return;
+    std::array<FutexWaiter, 1> words = {WaitFor(header.room, seen, 0)};
+    // The tracer may wait for room itself: what it has sent is taken in, too.
+    if (!SleepOnAny(words, MonotonicNs() + kRoomNs) && TracerHasDied()) return Die();
+    std::vector<std::function<void()>> afterwards;
+    ReadAll(afterwards);
+    // They would write, which is what cannot be done now.
+    if (!afterwards.empty()) {
+      std::thread([afterwards = std::move(afterwards)] {
+        for (const auto& each : afterwards) each();
+      }).detach();
+    }
+  }
+}
+
+void Connection::WakeTracer() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (channel_.out().header().sleepers.exchange(0) == 0) return;
+  syscall(SYS_pidfd_send_signal, tracer_pidfd_.get(), CommandSignal(), nullptr, 0);
+}
+
+uint64_t Connection::Post(ring::CommandType type, ring::Command command) { return Write(type, command, {}, nullptr); }
+
+Answer Connection::Request(ring::CommandType type, ring::Command command, std::span<const std::byte> bytes) {
+  Pending pending;
+  if (dead()) return {};
+  const uint64_t seq = Write(type, command, bytes, &pending);
+  while (pending.done.load(std::memory_order_acquire) == 0 && !dead()) Sleep(pending.done, 0, kNever);
+  const std::lock_guard lock(tables_lock_);
+  pending_.erase(seq);
+  return std::move(pending.answer);
+}
+
+std::atomic<uint64_t>& Connection::slot(uint64_t index) { return Shared(channel_).slots[index % ring::kSlots]; }
+
+// ---- in --------------------------------------------------------------------------------------------------------------
+
+bool Connection::Sleep(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns) {
+  ring::RingHeader& header = channel_.in().header();
+  const std::atomic<uint32_t>& life = Shared(channel_).tracer_life;
+  const uint32_t alive = life.load();
+  const uint32_t came = header.wake.load(std::memory_order_acquire);
+  header.sleepers.fetch_add(1);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  TakeIn();
+  bool in_time = true;
+  if (!dead() && word.load(std::memory_order_acquire) == seen) {
+    std::array<FutexWaiter, 3> words = {WaitFor(word, seen, FUTEX_PRIVATE_FLAG), WaitFor(header.wake, came, 0),
+                                        WaitFor(life, alive, 0)};
+    in_time = SleepOnAny(words, deadline_ns);
+  }
+  header.sleepers.fetch_sub(1);
+  TakeIn();
+  return in_time;
+}
+
+void Connection::TakeIn() {
+  if (dead()) return;
+  const bool died = (Shared(channel_).tracer_life.load() & FUTEX_OWNER_DIED) != 0;
+  if (channel_.in().has_messages()) {
+    std::vector<std::function<void()>> afterwards;
+    ReadAll(afterwards);
+    for (const auto& each : afterwards) each();
+  }
+  if (died) Die();
+}
+
+void Connection::ReadAll(std::vector<std::function<void()>>& afterwards) {
+  const std::lock_guard lock(read_lock_);
+  ring::Message message;
+  bool any = false;
+  for (;;) {
+    const auto got = channel_.in().Read(message);
+    // A tracer that writes what cannot be is as good as none.
+    if (!got) afterwards.emplace_back([this] { Die(); });
+    if (!got || !*got) break;
+    any = true;
+    Handle(message, afterwards);
+  }
+  ring::RingHeader& header = channel_.in().header();
+  if (!any || header.short_of_room.exchange(0) == 0) return;
+  header.room.fetch_add(1);
+  syscall(SYS_pidfd_send_signal, tracer_pidfd_.get(), CommandSignal(), nullptr, 0);
+}
+
+void Connection::Handle(const ring::Message& message, std::vector<std::function<void()>>& afterwards) {
+  ring::TaskRecord task;
+  ring::JobRecord job;
+  ring::ExceptionNotice exception;
+  switch (static_cast<ring::NoticeType>(message.type)) {
+    case ring::NoticeType::kReply:
+      return HandleReply(message);
+    case ring::NoticeType::kTask:
+      if (CopyOut(message, task)) HandleTask(task);
+      return;
+    case ring::NoticeType::kJob:
+      if (CopyOut(message, job)) HandleJob(job);
+      return;
+    case ring::NoticeType::kException:
+      if (CopyOut(message, exception)) HandleException(exception, afterwards);
+      return;
+    case ring::NoticeType::kReady:
+      return;
+  }
+}
+
+void Connection::HandleReply(const ring::Message& message) {
+  ring::Reply reply;
+  if (!CopyOut(message, reply)) return;
+  const std::lock_guard lock(tables_lock_);
+  const auto found = pending_.find(reply.seq);
+  if (found == pending_.end()) return;
+  Pending& pending = *found->second;
+  pending_.erase(found);
+  pending.answer = {.status = reply.zx,
+                    .task = reply.task,
+                    .bytes = {message.payload.begin() + sizeof(reply), message.payload.end()}};
+  std::atomic<uint32_t>* const word = &pending.done;
+  // The thread may be gone with the word from here on: a wake of what became something else is one that waits permit.
+  word->store(1, std::memory_order_release);
+  FutexWakeOne(word);
+}
+
+void Connection::HandleTask(const ring::TaskRecord& record) {
+  const RefPtr<Task> task = FindTask(record.koid);
+  if (record.life == ring::TaskLife::kDead || record.life == ring::TaskLife::kDetached) DropException(record.koid);
+  if (!task) return;
+  task->Update(record);
+  if (record.life == ring::TaskLife::kDetached && record.is_thread == 0) {
+    if (RefPtr<Process> process = DownCast<Process>(task)) WatchDetached(process);
+  }
+}
+
+void Connection::HandleJob(const ring::JobRecord& record) {
+  RefPtr<Job> job;
+  RefPtr<Job> released;
+  {
+    const std::lock_guard lock(tables_lock_);
+    const auto found = jobs_.find(record.koid);
+    if (found == jobs_.end()) return;
+    PublishedJob& published = found->second;
+    if (!published.keeps && !published.job->TryAddRef()) return;
+    job = published.keeps ? published.keeps : RefPtr<Job>::Adopt(published.job);
+    // It stays while it has processes, and the root for good.
+    const bool stays = record.processes != 0 || !job->parent();
+    released = std::exchange(published.keeps, stays ? job : RefPtr<Job>());
+  }
+  job->SetProcessCount(record.processes);
+}
+
+void Connection::HandleException(const ring::ExceptionNotice& notice, std::vector<std::function<void()>>& afterwards) {
+  RefPtr<Thread> thread = ThreadOf(notice.thread);
+  RefPtr<Port> port;
+  const bool wants_answer = notice.slot < ring::kSlots;
+  {
+    const std::lock_guard lock(tables_lock_);
+    if (const auto found = ports_.find(notice.port); found != ports_.end()) port = found->second;
+    if (thread && wants_answer) excepted_[notice.thread.koid] = thread;
+  }
+  if (!thread || !port) return;
+  if (wants_answer) thread->TakeException(notice);
+  const zx_status_t queued = port->QueueException(notice.key, ZX_PKT_TYPE_EXCEPTION(notice.exception.type),
+                                                  notice.thread.process, notice.thread.koid);
+  // A packet that cannot be queued is an exception that the next handler gets.
+  if (queued == ZX_OK || !wants_answer) return;
+  afterwards.emplace_back([thread] { thread->ResumeFromException(0, true); });
+}
+
+// ---- the end ---------------------------------------------------------------------------------------------------------
+
+bool Connection::TracerHasDied() {
+  pollfd tracer{.fd = tracer_pidfd_.get(), .events = POLLIN, .revents = 0};
+  return poll(&tracer, 1, 0) != 0;
+}
+
+void Connection::Die() {
+  std::vector<RefPtr<Task>> tasks;
+  std::unordered_map<zx_koid_t, RefPtr<Thread>> excepted;
+  {
+    const std::lock_guard lock(tables_lock_);
+    if (dead_.exchange(true)) return;
+    for (const auto& [koid, task] : tasks_) {
+      if (task->TryAddRef()) tasks.push_back(RefPtr<Task>::Adopt(task));
+    }
+    excepted.swap(excepted_);
+    for (const auto& [seq, pending] : pending_) {
+      std::atomic<uint32_t>* const word = &pending->done;
+      word->store(1, std::memory_order_release);
+      FutexWakeOne(word);
+    }
+    pending_.clear();
+  }
+  for (const RefPtr<Task>& task : tasks) task->Break();
+  // Those who sleep look at the tracer's word, of which the kernel has woken one.
+  WakeShared(Shared(channel_).tracer_life, INT_MAX);
+  WakeShared(channel_.in().header().wake, INT_MAX);
+}
+
+// ---- somebody who always listens -------------------------------------------------------------------------------------
+
+void Connection::KeepTakingIn() {
+  if (served_.exchange(true)) return;
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread([this] { ServeForever(); }).detach();
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void Connection::ServeForever() {
+  const std::atomic<uint32_t> never = 0;
+  while (!dead()) Sleep(never, 0, kNever);
+}
+
+}  // namespace zxctl::client

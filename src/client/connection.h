@@ -1,0 +1,150 @@
+// This program's way to its tracer: commands out, replies, exceptions and changes of tasks in.
+//
+// Nobody serves it: whoever waits for anything takes in what comes, for everybody. A thread sleeps on its own word and on
+// the ring's at once, so that an exception costs one change of process. Any thread; locks are held for a few instructions
+// and never while anything outside of this folder is called, but for ports and signals of objects, which lock below.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <mutex>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "base/status.h"
+#include "base/unique_fd.h"
+#include "object/job.h"
+#include "object/port.h"
+#include "object/tracer_link.h"
+#include "ring/channel.h"
+#include "ring/task_protocol.h"
+
+namespace zxctl::client {
+
+class Process;
+class Task;
+class Thread;
+
+// What came for a command.
+struct Answer {
+  zx_status_t status = ZX_ERR_PEER_CLOSED;
+  ring::TaskRecord task;
+  std::vector<std::byte> bytes;
+
+  // Why it failed, for people; empty if it did not, or nothing is known.
+  [[nodiscard]] std::string Sentence() const;
+  // The bytes as a T; zeros if they are none.
+  template <typename T>
+  [[nodiscard]] T As() const {
+    T value{};
+    if (bytes.size() == sizeof(T)) __builtin_memcpy(&value, bytes.data(), sizeof(T));
+    return value;
+  }
+};
+
+class Connection final : public TracerLink {
+ public:
+  // The one of this process; starts the tracer at the first call, and again when it has died.
+  [[nodiscard]] static Result<Connection*> Get();
+
+  // Sends a command and waits for its answer: PEER_CLOSED when the tracer is gone.
+  [[nodiscard]] Answer Request(ring::CommandType type, ring::Command command, std::span<const std::byte> bytes = {});
+  // Sends one that has no answer. Its number.
+  uint64_t Post(ring::CommandType type, ring::Command command);
+
+  [[nodiscard]] bool dead() const { return dead_.load(std::memory_order_acquire); }
+  [[nodiscard]] pid_t tracer_pid() const { return tracer_pid_; }
+  // The word that decides who answers an exception.
+  [[nodiscard]] std::atomic<uint64_t>& slot(uint64_t index);
+
+  // The object of a task that a record tells of; made if there is none. Null when there is no memory.
+  [[nodiscard]] RefPtr<Process> ProcessOf(const ring::TaskRecord& record);
+  [[nodiscard]] RefPtr<Thread> ThreadOf(const ring::TaskRecord& record);
+  // The object with this number, if there is one here.
+  [[nodiscard]] RefPtr<Task> FindTask(zx_koid_t koid);
+  // For the destructor of a task.
+  void Forget(Task& task);
+  // The process is dead, and its threads with it.
+  void EndThreadsOf(zx_koid_t process);
+  // The thread's exception is answered: nothing has to keep its object.
+  void DropException(zx_koid_t thread);
+
+  // Tells the tracer of a job, and of those above it.
+  void Publish(const RefPtr<Job>& job);
+  // From now on packets for this port find it.
+  void Publish(const RefPtr<Port>& port);
+  // Ends a job's and a process's stay here once it is known by other means that the process is dead.
+  void WatchDetached(const RefPtr<Process>& process);
+
+  // TracerLink:
+  [[nodiscard]] bool is_there() const override { return !dead(); }
+  bool Sleep(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns) override;
+  void TakeIn() override;
+  void KeepTakingIn() override;
+  std::vector<zx_koid_t> ListProcesses(zx_koid_t job) override;
+  RefPtr<Dispatcher> FindProcess(zx_koid_t job, zx_koid_t process) override;
+  void KillJob(zx_koid_t job) override;
+  void EndJob(zx_koid_t job) override;
+  void EndPort(zx_koid_t port) override;
+
+  // The koids of a list, which may come in several parts.
+  [[nodiscard]] std::vector<zx_koid_t> List(zx_koid_t task);
+
+ private:
+  // A thread that waits for an answer; on its stack.
+  struct Pending {
+    Answer answer;
+    std::atomic<uint32_t> done = 0;
+  };
+  struct PublishedJob {
+    Job* job;           // it takes itself out before it goes
+    RefPtr<Job> keeps;  // while it has processes
+  };
+
+  explicit Connection(ring::Channel channel);
+  [[nodiscard]] Result<void> Start();
+  [[nodiscard]] Result<void> AwaitNotice(uint32_t type);
+  static void OnForkInChild();
+
+  uint64_t Write(ring::CommandType type, ring::Command command, std::span<const std::byte> bytes, Pending* pending);
+  void WriteOrWait(std::unique_lock<std::mutex>& lock, ring::CommandType type, std::span<const std::byte> message);
+  void WakeTracer();
+
+  void ReadAll(std::vector<std::function<void()>>& afterwards);
+  void Handle(const ring::Message& message, std::vector<std::function<void()>>& afterwards);
+  void HandleReply(const ring::Message& message);
+  void HandleException(const ring::ExceptionNotice& notice, std::vector<std::function<void()>>& afterwards);
+  void HandleTask(const ring::TaskRecord& record);
+  void HandleJob(const ring::JobRecord& record);
+  template <typename T>
+  RefPtr<T> FindOrMake(const ring::TaskRecord& record);
+  [[nodiscard]] bool TracerHasDied();
+  void Die();
+  void ServeForever();
+
+  ring::Channel channel_;
+  UniqueFd alive_;  // the tracer sees it close when this process ends
+  UniqueFd tracer_pidfd_;
+  pid_t tracer_pid_ = 0;
+  std::atomic<bool> dead_ = false;
+  std::atomic<bool> served_ = false;
+
+  std::mutex send_lock_;
+  uint64_t last_seq_ = 0;  // send_lock_
+
+  std::mutex read_lock_;  // before tables_lock_ and all locks of objects
+
+  std::mutex tables_lock_;  // guards what follows
+  std::unordered_map<uint64_t, Pending*> pending_;
+  std::unordered_map<zx_koid_t, Task*> tasks_;  // holds no reference
+  std::unordered_map<zx_koid_t, RefPtr<Thread>> excepted_;
+  std::unordered_map<zx_koid_t, PublishedJob> jobs_;
+  std::unordered_map<zx_koid_t, RefPtr<Port>> ports_;
+};
+
+}  // namespace zxctl::client

@@ -1,0 +1,444 @@
+// What a client asks for, one function a command.
+#include <zircon/syscalls/exception.h>
+#include <zircon/syscalls/object.h>
+#include <zxtask/linux.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "service/client.h"
+#include "service/task_records.h"
+
+namespace zxctl::service {
+namespace {
+
+constexpr size_t kListKoids = ring::kMaxBytes / sizeof(Koid);
+
+HandlerAnswer AnswerOf(uint32_t verdict) {
+  return verdict == static_cast<uint32_t>(ring::Verdict::kTryNext) ? HandlerAnswer::kTryNext : HandlerAnswer::kResume;
+}
+
+Status Dead() { return {.zx = ZX_ERR_NOT_FOUND, .what = "the task is dead"}; }
+Status Gone() { return {.zx = ZX_ERR_BAD_STATE, .what = "the task is dead, or no longer under supervision"}; }
+
+// A thread that the process's memory can be had through: a leader that has ended before the others has none.
+pid_t MemoryThread(const Process& process) {
+  for (const Thread* thread : process.threads) {
+    if (thread->state.life == Lifecycle::kAlive) return thread->tid;
+  }
+  return process.pid;
+}
+
+}  // namespace
+
+void Client::Dispatch(const ring::Message& message) {
+  ring::Command command;
+  if (message.payload.size() < sizeof(command)) {
+    broken_ = true;
+    return;
+  }
+  std::memcpy(&command, message.payload.data(), sizeof(command));
+  const auto bytes = std::span(message.payload).subspan(sizeof(command));
+  last_seq_ = command.seq;
+  switch (static_cast<ring::CommandType>(message.type)) {
+    case ring::CommandType::kNewJob:
+      return DoNewJob(command);
+    case ring::CommandType::kEndJob:
+      return DoEndJob(command);
+    case ring::CommandType::kSpawn:
+      return DoSpawnOrAttach(command, false);
+    case ring::CommandType::kAwaitParked:
+      return DoAwaitParked(command);
+    case ring::CommandType::kAttach:
+      return DoSpawnOrAttach(command, true);
+    case ring::CommandType::kDetach:
+      return DoDetach(command);
+    case ring::CommandType::kStart:
+      return DoStart(command);
+    case ring::CommandType::kEndNewborn:
+      return DoEndNewborn(command);
+    case ring::CommandType::kBind:
+      return DoBind(command);
+    case ring::CommandType::kUnbind:
+      return DoUnbind(command);
+    case ring::CommandType::kEndPort:
+      return DoEndPort(command.other);
+    case ring::CommandType::kAnswer:
+      return DoAnswer(command);
+    case ring::CommandType::kAnswerFor:
+      return DoAnswerFor(command);
+    case ring::CommandType::kSuspend:
+      return DoSuspend(command);
+    case ring::CommandType::kKill:
+      return DoKill(command);
+    case ring::CommandType::kUnwatch:
+      return Unwatch(command.task, command.other);
+    case ring::CommandType::kFind:
+      return DoFind(command);
+    case ring::CommandType::kList:
+      return DoList(command);
+    case ring::CommandType::kThreadInfo:
+      return DoThreadInfo(command);
+    case ring::CommandType::kProcessInfo:
+      return DoProcessInfo(command);
+    case ring::CommandType::kExceptionInfo:
+      return DoExceptionInfo(command);
+    case ring::CommandType::kGetRegisters:
+      return DoGetRegisters(command);
+    case ring::CommandType::kSetRegisters:
+      return DoSetRegisters(command, bytes);
+    case ring::CommandType::kReadMemory:
+      return DoReadMemory(command);
+    case ring::CommandType::kWriteMemory:
+      return DoWriteMemory(command, bytes);
+    case ring::CommandType::kHello:
+      break;
+  }
+  broken_ = true;
+}
+
+// ---- answers ---------------------------------------------------------------------------------------------------------
+
+void Client::Send(uint64_t seq, int32_t zx, int sys_errno, const ring::TaskRecord& task,
+                  std::span<const std::byte> bytes) {
+  const ring::Reply reply{.seq = seq, .zx = zx, .sys_errno = sys_errno, .task = task};
+  outbox_.Send(static_cast<uint32_t>(ring::NoticeType::kReply), std::as_bytes(std::span(&reply, 1)), bytes);
+}
+
+void Client::Answer(const ring::Command& command, int32_t zx, std::string_view what, int sys_errno) {
+  Send(command.seq, zx, sys_errno, {}, std::as_bytes(std::span(what)).first(std::min(what.size(), ring::kMaxBytes)));
+}
+
+void Client::Answer(const ring::Command& command, const Status& status) {
+  Answer(command, status.zx, status.ToString(), status.sys_errno);
+}
+
+void Client::AnswerBytes(const ring::Command& command, std::span<const std::byte> bytes, uint64_t count) {
+  Send(command.seq, ZX_OK, 0, {.koid = count}, bytes);
+}
+
+void Client::AnswerTask(const ring::Command& command, ring::TaskRecord task, std::span<const std::byte> bytes) {
+  Send(command.seq, ZX_OK, 0, ForClient(task), bytes);
+}
+
+// ---- jobs ------------------------------------------------------------------------------------------------------------
+
+void Client::DoNewJob(const ring::Command& command) {
+  const auto parent = jobs_.find(command.other);
+  if (parent == jobs_.end() || jobs_.contains(command.task)) {
+    broken_ = true;
+    return;
+  }
+  Job& job = tracer_.tree().AddJob(*parent->second);
+  jobs_[command.task] = &job;
+  job_koids_[job.koid] = command.task;
+}
+
+void Client::DoEndJob(const ring::Command& command) {
+  const auto found = jobs_.find(command.task);
+  if (found == jobs_.end() || found->second->parent == nullptr) return;
+  Job& job = *found->second;
+  router_.bindings().ForgetTask(job.koid);
+  jobs_.erase(found);
+  job_koids_.erase(job.koid);
+  tracer_.tree().RemoveJob(job);
+}
+
+// ---- processes -------------------------------------------------------------------------------------------------------
+
+void Client::DoSpawnOrAttach(const ring::Command& command, bool attach) {
+  const auto job = jobs_.find(command.task);
+  if (job == jobs_.end()) return Answer(command, ZX_ERR_BAD_STATE, "the job is not known here");
+  if (job->second->killed) return Answer(command, ZX_ERR_BAD_STATE, "the job was killed");
+  const auto taken = attach ? tracer_.AttachProcess(command.pid, *job->second)
+                            : tracer_.SeizeNewborn(command.pid, *job->second, command.options != 0);
+  if (!taken) return Answer(command, taken.error());
+  const Process& process = **taken;
+  const Thread& leader = *process.threads.front();
+  WatchTask(process.koid);
+  WatchTask(leader.koid);
+  const ring::TaskRecord thread = ForClient(RecordOf(leader));
+  AnswerTask(command, RecordOf(process), std::as_bytes(std::span(&thread, 1)));
+}
+
+void Client::DoDetach(const ring::Command& command) {
+  Process* process = tracer_.tree().FindProcessByKoid(command.task);
+  if (process == nullptr || process->detaching) return Answer(command, Gone());
+  if (process->waits_for_start()) {
+    return Answer(command, ZX_ERR_BAD_STATE, "the process has not been started");
+  }
+  waiting_[command.task] = command;
+  tracer_.DetachProcess(*process);
+}
+
+void Client::DoAwaitParked(const ring::Command& command) {
+  const Process* process = tracer_.tree().FindProcessByKoid(command.task);
+  if (process == nullptr) return Answer(command, ZX_ERR_BAD_STATE, "the program died before its first instruction");
+  if (process->parked) return Answer(command, ZX_OK);
+  waiting_[command.task] = command;
+}
+
+void Client::AnswerWaiting(Koid process, int32_t zx) {
+  const auto waiting = waiting_.extract(process);
+  if (waiting.empty()) return;
+  Answer(waiting.mapped(), zx, zx == ZX_OK ? "" : "the program died before its first instruction");
+}
+
+void Client::DoStart(const ring::Command& command) {
+  Process* process = tracer_.tree().FindProcessByKoid(command.task);
+  if (process == nullptr) return Answer(command, Gone());
+  if (!process->parked) return Answer(command, ZX_ERR_BAD_STATE, "the process has been started already");
+  tracer_.StartProcess(*process);
+  // Whoever has started it must not find it new.
+  for (const Thread* thread : process->threads) SendTask(RecordOf(*thread));
+  SendTask(RecordOf(*process));
+  Answer(command, ZX_OK);
+}
+
+void Client::DoEndNewborn(const ring::Command& command) {
+  Process* process = tracer_.tree().FindProcessByKoid(command.task);
+  if (process != nullptr && process->waits_for_start()) tracer_.KillProcess(*process);
+}
+
+void Client::DoKill(const ring::Command& command) {
+  TaskTree& tree = tracer_.tree();
+  if (const auto job = jobs_.find(command.task); job != jobs_.end()) {
+    tracer_.KillJob(*job->second);
+  } else if (Process* process = tree.FindProcessByKoid(command.task); process != nullptr) {
+    tracer_.KillProcess(*process);
+  } else if (Thread* thread = tree.FindThreadByKoid(command.task); thread != nullptr && thread->process != nullptr) {
+    if (const auto killed = tracer_.KillThread(*thread); !killed) return Answer(command, killed.error());
+  }
+  Answer(command, ZX_OK);
+}
+
+// ---- bindings --------------------------------------------------------------------------------------------------------
+
+std::optional<Client::Place> Client::FindPlace(const ring::Command& command) {
+  const bool debugger = (command.options & ZX_EXCEPTION_PORT_DEBUGGER) != 0;
+  TaskTree& tree = tracer_.tree();
+  if (const auto job = jobs_.find(command.task); job != jobs_.end()) {
+    return Place{job->second->koid, debugger ? ChainLevel::kJobDebugger : ChainLevel::kJob};
+  }
+  if (tree.FindProcessByKoid(command.task) != nullptr) {
+    return Place{command.task, debugger ? ChainLevel::kDebugger : ChainLevel::kProcess};
+  }
+  const Thread* thread = tree.FindThreadByKoid(command.task);
+  if (thread == nullptr || thread->process == nullptr) return std::nullopt;
+  // A leader that is dead stays with the kernel until its threads are.
+  if (RecordOf(*thread).life == ring::TaskLife::kDead) return std::nullopt;
+  return Place{command.task, ChainLevel::kThread};
+}
+
+PortHandler& Client::HandlerOf(uint64_t port) {
+  auto& handler = ports_[port];
+  if (handler == nullptr) handler = std::make_unique<PortHandler>(*this, port);
+  return *handler;
+}
+
+void Client::DoBind(const ring::Command& command) {
+  const auto place = FindPlace(command);
+  if (!place) return Answer(command, Dead());
+  const Binding binding{.handler = &HandlerOf(command.other),
+                        .key = command.key,
+                        .first_chance = (command.options & ZXL_EXCEPTION_PORT_FIRST_CHANCE) != 0,
+                        .lease_ns = std::max<int64_t>(command.lease_ns, 0)};
+  if (const auto bound = router_.bindings().Bind(place->task, place->level, binding); !bound) {
+    return Answer(command, bound.error());
+  }
+  Process* process = tracer_.tree().FindProcessByKoid(place->task);
+  if (place->level != ChainLevel::kDebugger || process == nullptr) return Answer(command, ZX_OK);
+  tracer_.WatchExits(*process, [this, command] { Answer(command, ZX_OK); });
+}
+
+void Client::DoUnbind(const ring::Command& command) {
+  const bool debugger = (command.options & ZX_EXCEPTION_PORT_DEBUGGER) != 0;
+  // What was bound to a task that is dead by now can be unbound as well.
+  const std::array<Place, 2> dead = {Place{command.task, debugger ? ChainLevel::kDebugger : ChainLevel::kProcess},
+                                     Place{command.task, ChainLevel::kThread}};
+  const auto living = FindPlace(command);
+  const bool quietly = (command.options & ZX_EXCEPTION_PORT_UNBIND_QUIETLY) != 0;
+  auto unbound = router_.Unbind(living ? living->task : dead[0].task, living ? living->level : dead[0].level, quietly);
+  if (!unbound && !living) unbound = router_.Unbind(dead[1].task, dead[1].level, quietly);
+  if (!unbound) return Answer(command, unbound.error());
+  Process* process = tracer_.tree().FindProcessByKoid(command.task);
+  if (process != nullptr && debugger) process->debugged = false;
+  Answer(command, ZX_OK);
+}
+
+void Client::DoEndPort(uint64_t port) {
+  const auto found = ports_.find(port);
+  if (found == ports_.end()) return;
+  router_.RemoveHandler(*found->second);
+  ports_.erase(port);
+}
+
+// ---- exceptions ------------------------------------------------------------------------------------------------------
+
+void Client::DoAnswer(const ring::Command& command) {
+  const uint64_t index = command.task;
+  if (index >= slots_.size() || slots_[index].tid == 0 || slots_[index].generation != command.other) return;
+  const pid_t tid = slots_[index].tid;
+  PortHandler& handler = *slots_[index].handler;
+  FreeSlot(static_cast<uint32_t>(index));
+  router_.AnswerOf(handler, tid, AnswerOf(command.options));
+}
+
+void Client::DoAnswerFor(const ring::Command& command) {
+  const Thread* thread = tracer_.tree().FindThreadByKoid(command.task);
+  const ExceptionHandler* asked = thread == nullptr ? nullptr : router_.AskedNow(thread->tid);
+  if (asked == nullptr)
+    return Answer(command, ZX_ERR_BAD_STATE, "the thread is in no exception that waits for an answer");
+  const auto port = ports_.find(command.other);
+  if (command.other != 0 && (port == ports_.end() || port->second.get() != asked)) {
+    return Answer(command, ZX_ERR_ACCESS_DENIED, "the exception was sent to another port");
+  }
+  const pid_t tid = thread->tid;
+  WithdrawFrom(tid);
+  router_.AnswerFor(tid, AnswerOf(command.options));
+  Answer(command, ZX_OK);
+}
+
+void Client::DoExceptionInfo(const ring::Command& command) {
+  const Thread* thread = tracer_.tree().FindThreadByKoid(command.task);
+  const ExceptionPacket* packet = thread == nullptr ? nullptr : router_.Find(thread->tid);
+  if (packet == nullptr) return Answer(command, ZX_ERR_BAD_STATE, "the thread is in no exception");
+  AnswerWith(command, RecordOf(*packet));
+}
+
+// ---- suspends --------------------------------------------------------------------------------------------------------
+
+void Client::DoSuspend(const ring::Command& command) {
+  Thread* thread = tracer_.tree().FindThreadByKoid(command.task);
+  Process* process = tracer_.tree().FindProcessByKoid(command.task);
+  if (thread == nullptr && process == nullptr) return;
+  Tokens& tokens = tokens_[command.task];
+  const auto change = [&](int by) {
+    tokens.count += static_cast<uint32_t>(by);
+    if (thread != nullptr) return tracer_.ChangeSuspends(*thread, by);
+    tracer_.ChangeSuspends(*process, by);
+  };
+  MarkDirty(command.task);
+  if (process != nullptr) {
+    for (const Thread* each : process->threads) MarkDirty(each->koid);
+  }
+  switch (static_cast<ring::SuspendKind>(command.options)) {
+    case ring::SuspendKind::kAddToken:
+      return change(1);
+    case ring::SuspendKind::kDropToken:
+      if (tokens.count > 0) change(-1);
+      return;
+    case ring::SuspendKind::kSetFlag:
+    case ring::SuspendKind::kClearFlag:
+      if (thread == nullptr) return;
+      tokens.flag = static_cast<ring::SuspendKind>(command.options) == ring::SuspendKind::kSetFlag;
+      return tracer_.SetSuspendFlag(*thread, tokens.flag);
+  }
+}
+
+// ---- what is asked of tasks ------------------------------------------------------------------------------------------
+
+void Client::DoFind(const ring::Command& command) {
+  TaskTree& tree = tracer_.tree();
+  const auto job = jobs_.find(command.task);
+  const Process* process = tree.FindProcessByKoid(command.other);
+  if (job != jobs_.end() && process != nullptr && process->job == job->second) {
+    WatchTask(process->koid);
+    return AnswerTask(command, RecordOf(*process));
+  }
+  const Thread* thread = tree.FindThreadByKoid(command.other);
+  if (thread == nullptr || thread->process == nullptr || thread->process->koid != command.task) {
+    return Answer(command, ZX_ERR_NOT_FOUND, "there is no such task");
+  }
+  WatchTask(thread->koid);
+  AnswerTask(command, RecordOf(*thread));
+}
+
+void Client::DoList(const ring::Command& command) {
+  std::vector<Koid> koids;
+  if (const auto job = jobs_.find(command.task); job != jobs_.end()) {
+    for (const pid_t pid : tracer_.tree().ProcessIdsIn(*job->second)) {
+      const Process* process = tracer_.tree().FindProcess(pid);
+      if (process->job == job->second) koids.push_back(process->koid);
+    }
+  } else if (const Process* process = tracer_.tree().FindProcessByKoid(command.task); process != nullptr) {
+    for (const Thread* thread : process->threads) {
+      const auto life = RecordOf(*thread).life;
+      if (life == ring::TaskLife::kAlive || life == ring::TaskLife::kDying) koids.push_back(thread->koid);
+    }
+  }
+  // As they were born.
+  std::sort(koids.begin(), koids.end());
+  const size_t from = std::min<size_t>(command.key, koids.size());
+  const auto part = std::span(koids).subspan(from, std::min(koids.size() - from, kListKoids));
+  AnswerBytes(command, std::as_bytes(part), koids.size());
+}
+
+void Client::DoThreadInfo(const ring::Command& command) {
+  const Thread* thread = tracer_.tree().FindThreadByKoid(command.task);
+  if (thread == nullptr || thread->process == nullptr) return Answer(command, Gone());
+  AnswerWith(command, InfoOf(*thread, router_.Find(thread->tid), router_.AskedNow(thread->tid) != nullptr));
+}
+
+void Client::DoProcessInfo(const ring::Command& command) {
+  const Process* process = tracer_.tree().FindProcessByKoid(command.task);
+  if (process == nullptr) return Answer(command, Gone());
+  ring::ProcessInfo info = InfoOf(*process);
+  info.debugged = router_.bindings().Find(process->koid, ChainLevel::kDebugger) != nullptr;
+  AnswerWith(command, info);
+}
+
+Thread* Client::StandingThread(const ring::Command& command) {
+  Thread* thread = tracer_.tree().FindThreadByKoid(command.task);
+  const ExceptionPacket* exception = thread == nullptr ? nullptr : router_.Find(thread->tid);
+  if (exception != nullptr && exception->kind == FaultKind::kExit) {
+    Answer(command, ZX_ERR_NOT_SUPPORTED, "a thread that exits has no registers any more");
+    return nullptr;
+  }
+  const bool parked = thread != nullptr && thread->process != nullptr && thread->process->parked;
+  if (thread == nullptr || parked || (exception == nullptr && !thread->told_suspended)) {
+    Answer(command, ZX_ERR_BAD_STATE, "the thread is neither suspended nor in an exception");
+    return nullptr;
+  }
+  return thread;
+}
+
+void Client::DoGetRegisters(const ring::Command& command) {
+  const Thread* thread = StandingThread(command);
+  if (thread == nullptr) return;
+  arch::Registers registers{};
+  if (!tracer_.ops().GetRegisters(thread->tid, registers).ok()) return Answer(command, Gone());
+  AnswerWith(command, registers);
+}
+
+void Client::DoSetRegisters(const ring::Command& command, std::span<const std::byte> bytes) {
+  arch::Registers registers{};
+  if (bytes.size() != sizeof(registers)) {
+    broken_ = true;
+    return;
+  }
+  const Thread* thread = StandingThread(command);
+  if (thread == nullptr) return;
+  std::memcpy(&registers, bytes.data(), sizeof(registers));
+  const OpResult set = tracer_.ops().SetRegisters(thread->tid, registers);
+  if (set.gone()) return Answer(command, Gone());
+  if (!set.ok()) return Answer(command, Status::FromErrno("the kernel refuses these registers", set.error()));
+  Answer(command, ZX_OK);
+}
+
+void Client::DoReadMemory(const ring::Command& command) {
+  const Process* process = tracer_.tree().FindProcessByKoid(command.task);
+  if (process == nullptr) return Answer(command, Gone());
+  std::vector<std::byte> bytes(std::min<uint64_t>(command.key, ring::kMaxBytes));
+  bytes.resize(tracer_.ops().ReadMemory(MemoryThread(*process), command.other, bytes.data(), bytes.size()));
+  AnswerBytes(command, bytes, bytes.size());
+}
+
+void Client::DoWriteMemory(const ring::Command& command, std::span<const std::byte> bytes) {
+  const Process* process = tracer_.tree().FindProcessByKoid(command.task);
+  if (process == nullptr) return Answer(command, Gone());
+  AnswerBytes(command, {},
+              tracer_.ops().WriteMemory(MemoryThread(*process), command.other, bytes.data(), bytes.size()));
+}
+
+}  // namespace zxctl::service

@@ -1,0 +1,275 @@
+// The tracer taking up processes, and letting them go.
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "supervisor/tracer.h"
+
+namespace zxctl {
+namespace {
+
+// So many looks at a process's threads have to find nothing new.
+constexpr int kQuietRounds = 2;
+// An exec in a process that is attached to is waited for so often, each time as long as PtraceOps::Seize() waits.
+constexpr int kExecTries = 100;
+constexpr std::array<int64_t, 3> kLateLooks = {2 * kNsPerMs, 20 * kNsPerMs, 200 * kNsPerMs};
+
+Status Refusal(pid_t pid, const OpResult& seized) {
+  return Status::FromErrno(fmt::format("cannot trace process {}", pid), seized.error(), pid);
+}
+
+Result<void> CheckAttachable(pid_t pid, const std::optional<TaskFacts>& facts, size_t threads) {
+  if (!facts || facts->process != pid) {
+    return Fail(Status{.zx = ZX_ERR_NOT_FOUND, .sys_errno = ESRCH, .what = fmt::format("there is no process {}", pid)});
+  }
+  if (facts->kernel_thread || (facts->IsZombie() && threads <= 1)) {
+    return Fail(
+        Status{.zx = ZX_ERR_BAD_STATE,
+               .what = fmt::format("process {} is a {}", pid, facts->kernel_thread ? "kernel thread" : "zombie")});
+  }
+  if (facts->tracer == 0) return {};
+  const auto name = ReadTaskName(facts->tracer);
+  return Fail(Status{.zx = ZX_ERR_ALREADY_BOUND,
+                     .what = fmt::format("process {} is traced by {}", pid,
+                                         name ? name->ToString() : fmt::format("process {}", facts->tracer))});
+}
+
+}  // namespace
+
+// ---- taking up -------------------------------------------------------------------------------------------------------
+
+Result<void> Tracer::SeizeRoot(pid_t pid) {
+  const OpResult seized = ops_.Seize(pid, Options(true));
+  if (!seized.ok()) return Fail(Refusal(pid, seized));
+  TakeUp(pid, tree_.root_job());
+  return {};
+}
+
+Result<Process*> Tracer::SeizeNewborn(pid_t pid, Job& job, bool park) {
+  const OpResult seized = ops_.Seize(pid, Options(true));
+  if (!seized.ok()) return Fail(Refusal(pid, seized));
+  Process& process = TakeUp(pid, job);
+  process.at_exec = park ? AtExec::kPark : AtExec::kStart;
+  if (park) process.start_ns = 0;
+  return &process;
+}
+
+Process& Tracer::TakeUp(pid_t pid, Job& job) {
+  Process& process = NewProcess(pid, job);
+  AddSeized(process, pid);
+  return process;
+}
+
+void Tracer::AddSeized(Process& process, pid_t tid) {
+  Thread& thread = tree_.AddThread(tid);
+  stats_.max_tracees = std::max<uint64_t>(stats_.max_tracees, tree_.thread_count());
+  thread.state.life = Lifecycle::kAlive;
+  thread.exit_option = tid == process.pid;
+  tree_.Join(thread, process);
+  UpdateHold(tid);
+}
+
+bool Tracer::MayBeInExec(pid_t pid, const std::optional<TaskFacts>& facts, size_t threads) {
+  return facts ? facts->IsZombie() && threads <= 1 : ops_.IsThreadOf(pid, pid);
+}
+
+Result<Process*> Tracer::AttachProcess(pid_t pid, Job& job) {
+  if (tree_.FindProcess(pid) != nullptr) {
+    return Fail(
+        Status{.zx = ZX_ERR_ALREADY_BOUND, .what = fmt::format("process {} is under supervision already", pid)});
+  }
+  auto facts = ops_.ReadFacts(pid);
+  size_t threads = ops_.ListThreads(pid).size();
+  // While a thread takes its leader's place in an exec, /proc shows nothing or a zombie for a moment.
+  for (int tries = 0; tries < kExecTries && MayBeInExec(pid, facts, threads); ++tries) {
+    sched_yield();  // it may wait for this CPU
+    threads = ops_.ListThreads(pid).size();
+    facts = ops_.ReadFacts(pid);
+  }
+  const auto attachable = CheckAttachable(pid, facts, threads);
+  if (!attachable) return Fail(attachable.error());
+  const auto first = SeizeFirst(pid);
+  if (!first) return Fail(first.error());
+  Process& process = NewProcess(pid, job);
+  AddRunning(process, *first);
+  if (SeizeAllThreads(process)) {
+    LookForLateThreads(process, kLateLooks.begin());
+    return &process;
+  }
+  DetachProcess(process);
+  return Fail(Status{.zx = ZX_ERR_BAD_STATE,
+                     .sys_errno = EBUSY,
+                     .what = fmt::format("process {} is executing a program and does not get on with it", pid)});
+}
+
+Result<pid_t> Tracer::SeizeFirst(pid_t pid) {
+  OpResult refused(ESRCH);
+  int refusals = 0;
+  for (int tries = 0; tries < kExecTries; ++tries) {
+    bool again = false;
+    for (const pid_t tid : ops_.ListThreads(pid)) {
+      const OpResult seized = ops_.Seize(tid, Options(tid == pid));
+      if (seized.ok()) return tid;
+      again = again || seized.error() == EBUSY;
+      if (tid == pid) refused = seized;
+    }
+    // A leader that has just ended is one whose place another thread is about to take, or has taken by now; or the process
+    // ends.
+    const auto leader = ops_.ReadFacts(pid);
+    const bool stands = leader && !leader->IsZombie() && !again;
+    if (stands && ++refusals > 1) break;
+    sched_yield();
+  }
+  return Fail(Refusal(pid, refused));
+}
+
+// What a seized thread clones is seized with it, so that each round finds fewer. One that finds none may have missed a
+// thread: a list is read in pieces, and the next one begins further on than it should if threads have ended meanwhile.
+bool Tracer::SeizeAllThreads(Process& process) {
+  int execs = 0;
+  for (int quiet_rounds = 0; quiet_rounds < kQuietRounds;) {
+    const Found found = SeizeThreads(process);
+    quiet_rounds = found == Found::kNothingNew ? quiet_rounds + 1 : 0;
+    if (found != Found::kExec) continue;
+    if (++execs > kExecTries) return false;
+    TakeEndsOf(process);
+  }
+  return true;
+}
+
+// A thread whose making had begun before its maker was seized comes untraced, and maybe later than anybody looked.
+void Tracer::LookForLateThreads(const Process& process, const int64_t* delay_ns) {
+  if (delay_ns == kLateLooks.end()) return;
+  timers_.Add(clock_.NowNs() + *delay_ns, [this, koid = process.koid, delay_ns] {
+    Process* still_there = tree_.FindProcessByKoid(koid);
+    if (still_there == nullptr || still_there->detaching) return;
+    SeizeThreads(*still_there);
+    LookForLateThreads(*still_there, delay_ns + 1);
+  });
+}
+
+Tracer::Found Tracer::SeizeThreads(Process& process) {
+  Found found = Found::kNothingNew;
+  for (const pid_t tid : ops_.ListThreads(process.pid)) {
+    Thread* known = tree_.FindThread(tid);
+    if (known != nullptr && known->state.life != Lifecycle::kExiting) continue;
+    // One that is gone, that ends, or that came with its creator, is refused.
+    const OpResult seized = ops_.Seize(tid, Options(tid == process.pid));
+    if (seized.error() == EBUSY) return Found::kExec;
+    if (!seized.ok()) continue;
+    found = Found::kSome;
+    AddRunning(process, tid);
+  }
+  return found;
+}
+
+void Tracer::AddRunning(Process& process, pid_t tid) {
+  // The kernel may have let an exec of this thread come to its end before it was seized: then it has the leader's tid now,
+  // and the leader that was known by it has ended unheard.
+  const pid_t tid_now = ops_.IsThreadOf(process.pid, tid) ? tid : process.pid;
+  Thread* known = tree_.FindThread(tid_now);
+  if (known == nullptr) {
+    AddSeized(process, tid_now);
+    known = tree_.FindThread(tid_now);
+  } else {
+    known->state = {.life = Lifecycle::kAlive};
+  }
+  if (known != nullptr) known->exit_option = tid == process.pid;
+}
+
+// A thread that executes a program waits for the end of all others, and those that are traced end only when they are waited
+// for.
+void Tracer::TakeEndsOf(const Process& process) {
+  std::vector<pid_t> tids;
+  for (const Thread* thread : process.threads) tids.push_back(thread->tid);
+  for (const pid_t tid : tids) {
+    if (const WaitResult result = ops_.Wait(tid); result.tid > 0) OnWait(result);
+  }
+}
+
+void Tracer::StartProcess(Process& process) {
+  if (!process.waits_for_start() || process.threads.empty()) return;
+  process.start_ns = clock_.NowNs();
+  // Its exec is still on its way to us.
+  if (!process.parked) {
+    process.at_exec = AtExec::kStart;
+    return;
+  }
+  process.parked = false;
+  Thread& thread = *process.threads.front();
+  if (sink_.WantsStart(thread, true)) {
+    current_fault_ = {.thread = &thread, .kind = FaultKind::kStart, .first_thread = true};
+    Apply(thread.tid, {.kind = EventKind::kToldStart});
+  }
+  UpdateHold(thread.tid);
+}
+
+// ---- letting go ------------------------------------------------------------------------------------------------------
+
+void Tracer::DetachAll() {
+  detaching_ = true;
+  for (const pid_t tid : tree_.ThreadIds()) AdoptOrphan(tid);
+  for (const pid_t pid : tree_.ProcessIds()) {
+    Process* process = tree_.FindProcess(pid);
+    if (process != nullptr) DetachProcess(*process);
+  }
+}
+
+void Tracer::DetachProcess(Process& process) {
+  process.detaching = true;
+  const pid_t pid = process.pid;
+  std::vector<pid_t> tids;
+  for (const Thread* thread : process.threads) tids.push_back(thread->tid);
+  for (const pid_t tid : tids) {
+    Thread* thread = tree_.FindThread(tid);
+    if (thread != nullptr && thread->state.life != Lifecycle::kExiting) LeaveWhenHeld(*thread);
+  }
+  if (Process* left = tree_.FindProcess(pid); left != nullptr) ForgetIfLetGo(*left);
+}
+
+bool Tracer::IsLeaving(const Thread& thread) { return thread.process != nullptr && thread.process->detaching; }
+
+void Tracer::LeaveWhenHeld(Thread& thread) {
+  if (thread.state.hold == HoldPhase::kHeld) return DetachHeld(thread);
+  if (thread.state.hold == HoldPhase::kNone) Apply(thread.tid, {.kind = EventKind::kHold});
+}
+
+void Tracer::DetachHeld(Thread& thread) {
+  if (thread.state.exception == ExceptionPhase::kRaised) sink_.Withdraw(thread.tid);
+  DropWatch(thread);
+  CloseStatFile(thread);
+  CountHeldTime(thread);
+  (void)ops_.Detach(thread.tid, thread.state.pending_signal);
+  observer_.OnThreadGone(thread);
+  Process* process = thread.process;
+  const bool last = process != nullptr && process->threads.size() == 1;
+  if (last) observer_.OnProcessDetached(*process);
+  tree_.RemoveThread(thread.tid);
+  if (process != nullptr && !last) ForgetIfLetGo(*process);
+}
+
+// A thread that is past its exit stop cannot be detached, and a leader stays like that as long as other threads live, or
+// until one of them executes a program and takes its place. The kernel lets it go when it ends, or when the tracer does.
+void Tracer::ForgetIfLetGo(Process& process) {
+  const auto only_ends = [](const Thread* thread) {
+    return thread->state.life == Lifecycle::kExiting && thread->state.exception == ExceptionPhase::kNone;
+  };
+  const std::vector<Thread*> threads = process.threads;
+  if (!process.detaching || !std::all_of(threads.begin(), threads.end(), only_ends)) return;
+  for (Thread* thread : threads) {
+    DropWatch(*thread);
+    CloseStatFile(*thread);
+    observer_.OnThreadGone(*thread);
+  }
+  observer_.OnProcessDetached(process);
+  let_go_.insert(process.pid);
+  for (const Thread* thread : threads) {
+    unlisted_.insert(thread->tid);
+    tree_.RemoveThread(thread->tid);
+  }
+}
+
+}  // namespace zxctl

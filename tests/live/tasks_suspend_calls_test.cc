@@ -1,0 +1,241 @@
+// A suspend is invisible to a program that is blocked in a system call. Every cell is a twin: the same call with the same
+// end, once in a process that is suspended again and again, once in one that nobody knows of, at the same time.
+#include <signal.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <thread>
+
+#include "base/clock.h"
+#include "live/blocking_calls.h"
+#include "support/proc_view.h"
+#include "support/supervised.h"
+#include "support/tasks.h"
+#include "support/temp_dir.h"
+
+namespace zxctl::test {
+namespace {
+
+constexpr int kTimeoutMs = 400;
+constexpr int kSuspends = 5;
+// How late a call may end, beyond what it had waited before its first suspend.
+constexpr int64_t kLateNs = 50 * kNsPerMs;
+// Programs that have to get a CPU one after the other at the end of a watched call's time: the tracer for its timer, the
+// thread for the interrupt, the tracer for the stop and the thread for the result; and the thread twice more for each of
+// the suspends, which the calls that count their own time do not see.
+constexpr int kTurns = 4 + 2 * kSuspends;
+
+enum class End {
+  kEvent,         // what it waits for happens
+  kTimeout,       // its time passes
+  kSignalDuring,  // a signal that the program catches comes while it is suspended
+  kSignalAfter,   // it comes after the last suspend
+};
+
+struct Cell {
+  End end;
+  std::string disposition;  // of SIGUSR1, as target_blocking takes it
+};
+
+const std::vector<Cell> kEventCells = {
+    {.end = End::kEvent, .disposition = "ignore"},         {.end = End::kSignalDuring, .disposition = "handler"},
+    {.end = End::kSignalDuring, .disposition = "restart"}, {.end = End::kSignalAfter, .disposition = "handler"},
+    {.end = End::kSignalAfter, .disposition = "restart"},
+};
+
+// How late this machine lets a thread run that wants to: the longest delay of one that asks all the time.
+class Canary {
+ public:
+  Canary() : thread_([this] { Run(); }) {}
+  Canary(const Canary&) = delete;
+  Canary& operator=(const Canary&) = delete;
+  ~Canary() {
+    done_ = true;
+    thread_.join();
+  }
+  [[nodiscard]] int64_t worst_ns() const { return worst_ns_; }
+
+ private:
+  void Run() {
+    constexpr timespec kNap{.tv_sec = 0, .tv_nsec = kNsPerMs};
+    while (!done_) {
+      const int64_t before = MonotonicNs();
+      nanosleep(&kNap, nullptr);
+      worst_ns_ = std::max<int64_t>(worst_ns_, MonotonicNs() - before - kNsPerMs);
+    }
+  }
+
+  std::atomic<bool> done_ = false;
+  std::atomic<int64_t> worst_ns_ = 0;
+  std::thread thread_;
+};
+
+// One program in one cell.
+class Twin {
+ public:
+  Twin(const BlockingCall& call, const Cell& cell)
+      : child_({TargetPath(call.program), call.name,
+                cell.end == End::kTimeout ? std::to_string(kTimeoutMs) : (call.has_timeout ? "80000" : "0"),
+                cell.disposition},
+               {.keep_stdin_open = true}),
+        pidfd_(OpenPidfd(child_.pid())) {}
+
+  // It is about to enter its call.
+  void AwaitAnnounced() { EXPECT_TRUE(child_.Expect("blocked ")) << child_.err(); }
+  void TakeUp() {
+    process_ = Attach(child_.pid());
+    thread_ = LeaderOf(process_);
+  }
+  void AwaitBlocked() const {
+    EXPECT_TRUE(WaitUntil([&] { return Ended() || BlockedCallOf(child_.pid()).has_value(); }));
+  }
+  // Suspends it, once it is blocked, does what is to be done meanwhile and lets it go.
+  void SuspendOnce(const std::function<void()>& meanwhile) {
+    AwaitBlocked();
+    if (Ended()) return;
+    const TaskHandle token = Suspend(thread_);
+    if (Await(thread_, ZX_THREAD_SUSPENDED | ZX_THREAD_TERMINATED) != ZX_THREAD_SUSPENDED) return;
+    if (first_suspend_ns_ == 0) first_suspend_ns_ = MonotonicNs();
+    ++suspends_;
+    meanwhile();
+  }
+  void Signal() const { child_.Signal(SIGUSR1); }
+  void AwaitCaught() { EXPECT_TRUE(child_.Expect("caught")) << child_.err(); }
+  void Complete() { child_.Send("g"); }
+  [[nodiscard]] bool Ended() const { return ProcessGone(pidfd_, 0); }
+  Outcome Finish() { return child_.Finish(); }
+  [[nodiscard]] int suspends() const { return suspends_; }
+  [[nodiscard]] int64_t first_suspend_ns() const { return first_suspend_ns_; }
+
+ private:
+  ChildProcess child_;
+  UniqueFd pidfd_;
+  TaskHandle process_;
+  TaskHandle thread_;
+  int suspends_ = 0;
+  int64_t first_suspend_ns_ = 0;
+};
+
+struct Pair {
+  Cell cell;
+  std::unique_ptr<Twin> bare;
+  std::unique_ptr<Twin> suspended;
+};
+
+std::vector<Pair> Start(const BlockingCall& call, const std::vector<Cell>& cells) {
+  std::vector<Pair> pairs;
+  for (const Cell& cell : cells) {
+    pairs.push_back({cell, std::make_unique<Twin>(call, cell), std::make_unique<Twin>(call, cell)});
+  }
+  for (Pair& pair : pairs) {
+    pair.bare->AwaitAnnounced();
+    pair.suspended->AwaitAnnounced();
+    pair.suspended->TakeUp();
+  }
+  return pairs;
+}
+
+int64_t NumberAfter(const std::string& out, const std::string& word) {
+  const size_t at = out.find(word + " ");
+  return at == std::string::npos ? -1 : std::atoll(out.c_str() + at + word.size() + 1);
+}
+
+std::string ResultOf(const Outcome& outcome) {
+  return Replaced(outcome.out, "(blocked|elapsed-ms|began-ns) [0-9]+\n", "");
+}
+
+void ExpectSameEnd(const Pair& pair, const Outcome& bare, const Outcome& suspended) {
+  SCOPED_TRACE("SIGUSR1: " + pair.cell.disposition + ", end " + std::to_string(static_cast<int>(pair.cell.end)));
+  EXPECT_EQ(DescribeStatus(bare.status), "exit 0") << bare.err;
+  EXPECT_EQ(DescribeStatus(suspended.status), "exit 0") << suspended.err;
+  EXPECT_EQ(ResultOf(bare), ResultOf(suspended));
+}
+
+class SuspendedCallWithEvent : public ::testing::TestWithParam<BlockingCall> {};
+class SuspendedCallWithTimeout : public ::testing::TestWithParam<BlockingCall> {};
+
+TEST_P(SuspendedCallWithEvent, ReturnsWhatTheTwinReturns) {
+  std::vector<Pair> pairs = Start(GetParam(), kEventCells);
+  for (int round = 1; round <= kSuspends; ++round) {
+    for (const Pair& pair : pairs) {
+      const bool with_signal = round == kSuspends && pair.cell.end == End::kSignalDuring;
+      pair.suspended->SuspendOnce([&] {
+        if (with_signal) pair.suspended->Signal();
+      });
+    }
+  }
+  for (const Pair& pair : pairs) {
+    EXPECT_EQ(pair.suspended->suspends(), kSuspends);
+    if (pair.cell.end == End::kEvent) continue;
+    pair.bare->AwaitBlocked();
+    pair.bare->Signal();
+    if (pair.cell.end == End::kSignalAfter) {
+      pair.suspended->AwaitBlocked();
+      pair.suspended->Signal();
+    }
+    pair.bare->AwaitCaught();
+    pair.suspended->AwaitCaught();
+  }
+  for (const Pair& pair : pairs) {
+    // Out of its handler, into the call or past it.
+    for (const auto& twin : {pair.bare.get(), pair.suspended.get()}) {
+      twin->AwaitBlocked();
+      twin->Complete();
+    }
+  }
+  for (const Pair& pair : pairs) ExpectSameEnd(pair, pair.bare->Finish(), pair.suspended->Finish());
+}
+
+TEST_P(SuspendedCallWithTimeout, IsNeverEarlyAndLateByNoMoreThanItHadWaitedBefore) {
+  const Canary canary;
+  const std::vector<Pair> pairs = Start(GetParam(), {{.end = End::kTimeout, .disposition = "ignore"}});
+  const Pair& pair = pairs.front();
+  const timespec between{.tv_sec = 0, .tv_nsec = kTimeoutMs / (kSuspends + 2) * kNsPerMs};
+  for (int round = 0; round < kSuspends; ++round) {
+    nanosleep(&between, nullptr);
+    pair.suspended->SuspendOnce([] {});
+  }
+  const Outcome bare = pair.bare->Finish();
+  const Outcome suspended = pair.suspended->Finish();
+  ExpectSameEnd(pair, bare, suspended);
+  EXPECT_EQ(suspended.out.find("early 1"), std::string::npos) << suspended.out;
+  const int64_t waited = pair.suspended->first_suspend_ns() - NumberAfter(suspended.out, "began-ns");
+  const int64_t elapsed = NumberAfter(suspended.out, "elapsed-ms") * kNsPerMs;
+  const int64_t slack = kTurns * canary.worst_ns();
+  EXPECT_LE(elapsed, kTimeoutMs * kNsPerMs + waited + kLateNs + slack)
+      << "suspends: " << pair.suspended->suspends() << ", waited before the first: " << waited
+      << " ns, bare: " << bare.out;
+  RecordProperty("late_us", static_cast<int>((elapsed - kTimeoutMs * kNsPerMs) / kNsPerUs));
+  RecordProperty("suspends", pair.suspended->suspends());
+}
+
+// The time that it is suspended counts.
+TEST_P(SuspendedCallWithTimeout, EndsAtOnceWhenItsTimeHasPassedMeanwhile) {
+  const Canary canary;
+  const std::vector<Pair> pairs = Start(GetParam(), {{.end = End::kTimeout, .disposition = "ignore"}});
+  const Pair& pair = pairs.front();
+  int64_t released_ns = 0;
+  pair.suspended->SuspendOnce([&] {
+    const int64_t over = pair.suspended->first_suspend_ns() + kTimeoutMs * kNsPerMs;
+    const timespec end{.tv_sec = over / kNsPerSec, .tv_nsec = over % kNsPerSec};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, nullptr);
+    released_ns = MonotonicNs();
+  });
+  const Outcome bare = pair.bare->Finish();
+  const Outcome suspended = pair.suspended->Finish();
+  ExpectSameEnd(pair, bare, suspended);
+  EXPECT_EQ(suspended.out.find("early 1"), std::string::npos) << suspended.out;
+  ASSERT_EQ(pair.suspended->suspends(), 1);
+  const int64_t elapsed = NumberAfter(suspended.out, "elapsed-ms") * kNsPerMs;
+  const int64_t released_after = released_ns - NumberAfter(suspended.out, "began-ns");
+  EXPECT_LE(elapsed, released_after + kLateNs + kTurns * canary.worst_ns());
+}
+
+INSTANTIATE_TEST_SUITE_P(Calls, SuspendedCallWithEvent,
+                         ::testing::ValuesIn(Those(BlockingCalls(), &BlockingCall::has_event)), CallName);
+INSTANTIATE_TEST_SUITE_P(Calls, SuspendedCallWithTimeout,
+                         ::testing::ValuesIn(Those(BlockingCalls(), &BlockingCall::has_timeout)), CallName);
+
+}  // namespace
+}  // namespace zxctl::test
