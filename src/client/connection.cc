@@ -100,6 +100,7 @@ Result<Connection*> Connection::Get() {
   auto* connection = new (std::nothrow) Connection(std::move(*channel));
   if (connection == nullptr) return Fail(Status{.zx = ZX_ERR_NO_MEMORY, .what = "no memory"});
   if (const auto started = connection->Start(); !started) return Fail(started.error());
+  connection->before_ = g_connection.load();
   TracerLink::SetCurrent(connection);
   g_connection.store(connection, std::memory_order_release);
   if (HasToBeServed()) connection->KeepTakingIn();

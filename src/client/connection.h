@@ -128,7 +128,8 @@ class Connection final : public TracerLink {
   void ServeForever();
 
   ring::Channel channel_;
-  UniqueFd alive_;  // the tracer sees it close when this process ends
+  Connection* before_ = nullptr;  // the one whose tracer died; kept, since threads may be in it
+  UniqueFd alive_;                // the tracer sees it close when this process ends
   UniqueFd tracer_pidfd_;
   pid_t tracer_pid_ = 0;
   std::atomic<bool> dead_ = false;
