@@ -147,6 +147,11 @@ WaitResult LinuxPtraceOps::Wait(pid_t tid) {
   return {.tid = static_cast<pid_t>(got < 0 ? -1 : got), .status = status};
 }
 
+bool LinuxPtraceOps::IsTracee(pid_t tid) {
+  siginfo_t info{};
+  return syscall(SYS_waitid, P_PID, tid, &info, __WALL | WEXITED | WSTOPPED | WNOHANG | WNOWAIT, nullptr) == 0;
+}
+
 std::optional<TaskFacts> LinuxPtraceOps::ReadFacts(pid_t tid) { return ReadTaskFacts(tid); }
 
 std::vector<pid_t> LinuxPtraceOps::ListThreads(pid_t pid) { return ReadThreadIds(pid); }
@@ -155,8 +160,6 @@ bool LinuxPtraceOps::IsThreadOf(pid_t tgid, pid_t tid) {
   // Signal 0 is not sent. EPERM means that the thread is there and belongs to somebody else.
   return syscall(SYS_tgkill, tgid, tid, 0) == 0 || errno == EPERM;
 }
-
-pid_t LinuxPtraceOps::FindProcessOf(pid_t tid) { return static_cast<pid_t>(ReadStatusNumber(tid, "Tgid").value_or(0)); }
 
 size_t LinuxPtraceOps::ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) {
   if (!fd.valid()) {

@@ -22,8 +22,8 @@ class LinuxPtraceOps final : public PtraceOps {
   WaitResult Wait(pid_t tid) override;
   std::optional<TaskFacts> ReadFacts(pid_t tid) override;
   std::vector<pid_t> ListThreads(pid_t pid) override;
+  bool IsTracee(pid_t tid) override;
   bool IsThreadOf(pid_t tgid, pid_t tid) override;
-  pid_t FindProcessOf(pid_t tid) override;
   size_t ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) override;
   bool ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& caught) override;
   int ReadSeccompMode(pid_t tid) override;

@@ -68,6 +68,8 @@ class PtraceOps {
 
   // waitpid(tid, …, __WALL | WNOHANG); tid -1 is any.
   virtual WaitResult Wait(pid_t tid) = 0;
+  // True for a tracee of ours, also for one whose end was not waited for yet.
+  virtual bool IsTracee(pid_t tid) = 0;
 
   // What /proc says of a task; nothing when there is none.
   virtual std::optional<TaskFacts> ReadFacts(pid_t tid) = 0;
@@ -75,8 +77,6 @@ class PtraceOps {
   virtual std::vector<pid_t> ListThreads(pid_t pid) = 0;
   // True when `tid` is a thread of process `tgid`; false when it is not, or is gone.
   virtual bool IsThreadOf(pid_t tgid, pid_t tid) = 0;
-  // The process a task belongs to, by the slow way through /proc; 0 when it is gone.
-  virtual pid_t FindProcessOf(pid_t tid) = 0;
   // The line of /proc/PID/task/TID/stat. `fd` caches the open file between calls. Empty when the task is gone.
   virtual size_t ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) = 0;
   // SigIgn and SigCgt of /proc/TID/status, for real-time signals, which stat does not show.

@@ -101,12 +101,15 @@ void Tracer::OnNewcomer(pid_t tid, const WaitStatus& status) {
 void Tracer::AdoptOrphan(pid_t tid) {
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || thread->process != nullptr) return;
-  const pid_t pid = ops_.FindProcessOf(tid);
-  adopted_.insert(tid);
+  const auto facts = ops_.ReadFacts(tid);
   // Without a /proc entry it is dead, and the wait will say so; until then it counts as a process of its own.
-  const pid_t known = pid != 0 ? pid : tid;
-  Process* process = tree_.FindProcess(known);
-  thread = JoinProcess(*thread, process != nullptr ? *process : NewProcess(known, tree_.root_job()));
+  const pid_t pid = facts ? facts->process : tid;
+  Process* process = tree_.FindProcess(pid);
+  if (process == nullptr) {
+    const Process* parent = facts ? tree_.FindProcess(facts->parent) : nullptr;
+    process = &NewProcess(pid, parent != nullptr ? *parent->job : tree_.root_job());
+  }
+  thread = JoinProcess(*thread, *process);
   if (thread != nullptr && thread->state.life == Lifecycle::kUnannounced) FirstStop(*thread);
 }
 
@@ -159,12 +162,10 @@ Process& Tracer::ProcessOfNewcomer(Process& creator, pid_t tid) {
 
 void Tracer::Announce(Thread& creator, pid_t tid) {
   Thread* thread = tree_.FindThread(tid);
-  const bool was_adopted = adopted_.erase(tid) != 0;
+  // Adopted before its creator's event came.
   if (thread != nullptr && thread->process != nullptr) return;
   // Gone, or let go, by now.
-  if (was_adopted && thread == nullptr) return;
-  // Killed before it could stop, and waited for.
-  if (thread == nullptr && !ops_.IsThreadOf(creator.process->pid, tid) && !ops_.IsThreadOf(tid, tid)) return;
+  if (thread == nullptr && (unlisted_.contains(tid) || !ops_.IsTracee(tid))) return;
   Process& process = ProcessOfNewcomer(*creator.process, tid);
   const bool inherits_exit_option = creator.exit_option;
   if (thread == nullptr) {

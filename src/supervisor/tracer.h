@@ -220,10 +220,8 @@ class Tracer {
   TaskTree tree_;
   FaultStop current_fault_;  // handed to Raise() by the stop that is being handled
   size_t open_stat_files_ = 0;
-  // Threads whose creators' events are late, or never come. A tid that stays here costs the next who has it a moment.
-  std::unordered_set<pid_t> adopted_;
-  std::unordered_set<pid_t> unlisted_;
-  std::unordered_set<pid_t> let_go_;  // processes of which a thread may be heard of once more, after an exec
+  std::unordered_set<pid_t> unlisted_;  // threads of processes that were let go, which can only end
+  std::unordered_set<pid_t> let_go_;    // processes of which a thread may be heard of once more, after an exec
   bool detaching_ = false;
 };
 

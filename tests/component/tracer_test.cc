@@ -40,6 +40,49 @@ TEST_F(TracerTest, DoesNotLeaveAnOrphanStopped) {
   EXPECT_NE(tracer.tree().FindProcess(101), nullptr);
 }
 
+TEST_F(TracerTest, AReusedTidIsAnnouncedAsAnyOther) {
+  // Its creator was killed in the event that would have named it.
+  ops.tracees[101].tgid = kRoot;
+  Wait(101, EventStop(PTRACE_EVENT_STOP));
+  AdvanceTo(clock.now_ns + 10 * kNsPerMs);
+  ASSERT_NE(tracer.tree().FindThread(101), nullptr);
+  Wait(101, Killed(SIGKILL));
+  ASSERT_EQ(tracer.tree().FindThread(101), nullptr);
+  ops.tracees[kRoot].event_message = 101;
+  Wait(kRoot, EventStop(PTRACE_EVENT_CLONE));
+  ASSERT_NE(tracer.tree().FindThread(101), nullptr);
+  EXPECT_EQ(tracer.tree().FindThread(101)->process->pid, kRoot);
+}
+
+TEST_F(TracerTest, AnAdoptedThreadThatWasLetGoIsNotAnnounced) {
+  ops.tracees[200].tgid = 200;
+  Wait(200, EventStop(PTRACE_EVENT_STOP));
+  AdvanceTo(clock.now_ns + 10 * kNsPerMs);
+  tracer.DetachProcess(*tracer.tree().FindProcess(200));
+  Wait(200, EventStop(PTRACE_EVENT_STOP));
+  ASSERT_EQ(ops.Count("detach 200 0"), 1);
+  ops.tracees[200].untraced = true;
+  ops.tracees[kRoot].event_message = 200;
+  Wait(kRoot, EventStop(PTRACE_EVENT_FORK));
+  EXPECT_EQ(tracer.tree().FindThread(200), nullptr);
+  EXPECT_EQ(tracer.tree().FindProcess(200), nullptr);
+}
+
+TEST_F(TracerTest, AnOrphanIsInItsParentsJob) {
+  Job& job = tracer.tree().AddJob(tracer.tree().root_job());
+  ops.tracees[300].tgid = 300;
+  ASSERT_TRUE(tracer.AttachProcess(300, job));
+  // The event of a creator that does not get the CPU comes later than anybody waits for it.
+  ops.tracees[301].tgid = 301;
+  ops.tracees[301].facts.parent = 300;
+  Wait(301, EventStop(PTRACE_EVENT_STOP));
+  AdvanceTo(clock.now_ns + 10 * kNsPerMs);
+  ops.tracees[300].event_message = 301;
+  Wait(300, EventStop(PTRACE_EVENT_FORK));
+  ASSERT_NE(tracer.tree().FindProcess(301), nullptr);
+  EXPECT_EQ(tracer.tree().FindProcess(301)->job, &job);
+}
+
 TEST_F(TracerTest, TellsAForkedProcessFromAThread) {
   ops.tracees[200].tgid = 200;
   ops.tracees[kRoot].event_message = 200;

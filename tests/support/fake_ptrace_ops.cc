@@ -125,14 +125,14 @@ std::vector<pid_t> FakePtraceOps::ListThreads(pid_t pid) {
   return tids;
 }
 
+bool FakePtraceOps::IsTracee(pid_t tid) {
+  const auto found = tracees.find(tid);
+  return found != tracees.end() && !found->second.untraced;
+}
+
 bool FakePtraceOps::IsThreadOf(pid_t tgid, pid_t tid) {
   const auto found = tracees.find(tid);
   return found != tracees.end() && found->second.tgid == tgid;
-}
-
-pid_t FakePtraceOps::FindProcessOf(pid_t tid) {
-  const auto found = tracees.find(tid);
-  return found == tracees.end() ? 0 : found->second.tgid;
 }
 
 size_t FakePtraceOps::ReadStat(pid_t /*tgid*/, pid_t tid, UniqueFd& /*fd*/, char* buffer, size_t size) {

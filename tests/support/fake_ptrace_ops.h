@@ -21,7 +21,8 @@ struct FakeTracee {
   pid_t tgid = 0;
   std::deque<int> statuses;  // what wait gives next
   bool stopped = false;
-  bool dead = false;  // every call but wait says ESRCH
+  bool dead = false;      // every call but wait says ESRCH
+  bool untraced = false;  // there, but no tracee of ours
   uint64_t event_message = 0;
   uint64_t options = 0;
   siginfo_t siginfo{};
@@ -64,8 +65,8 @@ class FakePtraceOps final : public PtraceOps {
   WaitResult Wait(pid_t tid) override;
   std::optional<TaskFacts> ReadFacts(pid_t tid) override;
   std::vector<pid_t> ListThreads(pid_t pid) override;
+  bool IsTracee(pid_t tid) override;
   bool IsThreadOf(pid_t tgid, pid_t tid) override;
-  pid_t FindProcessOf(pid_t tid) override;
   size_t ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) override;
   bool ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& caught) override;
   int ReadSeccompMode(pid_t tid) override;
