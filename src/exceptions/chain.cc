@@ -1,5 +1,7 @@
 #include "exceptions/chain.h"
 
+#include <algorithm>
+
 namespace zxctl {
 
 namespace {
@@ -13,9 +15,9 @@ bool GoesFirst(ChainLevel level, const Binding& binding) {
 }  // namespace
 
 Result<void> Bindings::Bind(Koid task, ChainLevel level, const Binding& binding) {
-  if (!slots_.emplace(std::pair{task, level}, binding).second) {
-    return Fail(Status{.zx = ZX_ERR_ALREADY_BOUND, .what = "a handler is bound there already"});
-  }
+  const auto [slot, is_new] = slots_.emplace(std::pair{task, level}, binding);
+  if (!is_new) return Fail(Status{.zx = ZX_ERR_ALREADY_BOUND, .what = "a handler is bound there already"});
+  slot->second.id = ++last_id_;
   if (GoesFirst(level, binding)) ++first_chances_;
   if (IsDebugger(level)) ++debuggers_;
   return {};
@@ -29,8 +31,10 @@ Bindings::Slots::iterator Bindings::Erase(Slots::iterator slot) {
 
 Result<void> Bindings::Unbind(Koid task, ChainLevel level) {
   const auto found = slots_.find({task, level});
-  if (found == slots_.end()) return Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = "no handler is bound there"});
-  Erase(found);
+  if (found == slots_.end() && ended_.erase({task, level}) == 0) {
+    return Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = "no handler is bound there"});
+  }
+  if (found != slots_.end()) Erase(found);
   return {};
 }
 
@@ -39,15 +43,24 @@ const Binding* Bindings::Find(Koid task, ChainLevel level) const {
   return found == slots_.end() ? nullptr : &found->second;
 }
 
-void Bindings::ForgetTask(Koid task) {
+void Bindings::EndTask(Koid task) {
   auto slot = slots_.lower_bound({task, ChainLevel::kDebugger});
-  while (slot != slots_.end() && slot->first.first == task) slot = Erase(slot);
+  while (slot != slots_.end() && slot->first.first == task) {
+    ended_.insert(*slot);
+    slot = Erase(slot);
+  }
+}
+
+void Bindings::ForgetTask(Koid task) {
+  EndTask(task);
+  std::erase_if(ended_, [task](const auto& slot) { return slot.first.first == task; });
 }
 
 void Bindings::ForgetHandler(const ExceptionHandler* handler) {
   for (auto slot = slots_.begin(); slot != slots_.end();) {
     slot = slot->second.handler == handler ? Erase(slot) : std::next(slot);
   }
+  std::erase_if(ended_, [handler](const auto& slot) { return slot.second.handler == handler; });
 }
 
 ChainWalk::ChainWalk(const Thread& thread, Chance chance) : chance_(chance) {
@@ -78,7 +91,7 @@ bool ChainWalk::Asks(ChainLevel level, const Binding& binding) const {
     case Chance::kFirst:
       return goes_first;
     case Chance::kSecond:
-      return !goes_first;
+      return std::ranges::find(skipped_, binding.id) == skipped_.end();
     case Chance::kBoth:
       return true;
     case Chance::kUndecided:

@@ -23,6 +23,7 @@ struct Binding {
   uint64_t key = 0;
   bool first_chance = false;  // asked before the program's own signal handler
   int64_t lease_ns = 0;       // an answer later than this counts as "next handler"; 0: no limit
+  uint64_t id = 0;            // given by Bindings; no other binding ever has it
 };
 
 // The slots of all tasks: one ordinary slot for each task, one more for the debugger of a process or a job.
@@ -30,7 +31,7 @@ class Bindings {
  public:
   // ALREADY_BOUND when the slot is taken.
   [[nodiscard]] Result<void> Bind(Koid task, ChainLevel level, const Binding& binding);
-  // BAD_STATE when nothing is bound.
+  // BAD_STATE when nothing is bound, or was when the task ended.
   [[nodiscard]] Result<void> Unbind(Koid task, ChainLevel level);
   // What is bound now; null if nothing is.
   [[nodiscard]] const Binding* Find(Koid task, ChainLevel level) const;
@@ -38,7 +39,9 @@ class Bindings {
   [[nodiscard]] bool any_first_chance() const { return first_chances_ > 0; }
   // True when any debugger is bound.
   [[nodiscard]] bool any_debugger() const { return debuggers_ > 0; }
-  // Drops every slot of a task that is gone.
+  // The task is dead: nobody is asked there any more, but what was bound can still be unbound, until ForgetTask().
+  void EndTask(Koid task);
+  // Drops every slot of a task that nobody refers to.
   void ForgetTask(Koid task);
   // Drops every slot of a handler that is gone.
   void ForgetHandler(const ExceptionHandler* handler);
@@ -48,6 +51,8 @@ class Bindings {
   Slots::iterator Erase(Slots::iterator slot);
 
   Slots slots_;
+  Slots ended_;  // those of dead tasks
+  uint64_t last_id_ = 0;
   size_t first_chances_ = 0;
   size_t debuggers_ = 0;
 };
@@ -55,7 +60,7 @@ class Bindings {
 // Which bindings a walk asks.
 enum class Chance : uint8_t {
   kFirst,      // the program's own handler comes next: the debugger and those who asked to go first
-  kSecond,     // the program would die of it: everybody who was not asked at the first chance
+  kSecond,     // the program would die of what its handler had: everybody who was not asked before that
   kBoth,       // nothing of the program's runs: everybody
   kUndecided,  // only the debugger, until it is known what the program does with the signal
 };
@@ -76,6 +81,8 @@ class ChainWalk {
   // For the exit of a thread of this process.
   [[nodiscard]] static ChainWalk ForExit(const Process& process);
 
+  // For the second chance: the bindings that had the first.
+  void Skip(std::vector<uint64_t> asked) { skipped_ = std::move(asked); }
   // Decides an undecided walk; those who were asked are not asked again.
   void Decide(Chance chance) { chance_ = chance; }
   [[nodiscard]] bool undecided() const { return chance_ == Chance::kUndecided; }
@@ -92,6 +99,7 @@ class ChainWalk {
   [[nodiscard]] bool Asks(ChainLevel level, const Binding& binding) const;
 
   std::vector<Place> places_;
+  std::vector<uint64_t> skipped_;
   size_t next_ = 0;
   bool job_debugger_told_ = false;
   Chance chance_;

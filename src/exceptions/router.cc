@@ -1,19 +1,16 @@
 #include "exceptions/router.h"
 
 #include <csignal>
+#include <utility>
 
 #include "exceptions/classify.h"
 
 namespace zxctl {
 namespace {
 
-Chance ChanceFor(Disposition disposition) {
-  return disposition == Disposition::kCaught ? Chance::kFirst : Chance::kBoth;
-}
-
-Chance ChanceFor(const FaultStop& fault) {
-  if (fault.kind != FaultKind::kSignal) return Chance::kBoth;
-  return fault.disposition ? ChanceFor(*fault.disposition) : Chance::kUndecided;
+Chance ChanceFor(Disposition disposition, bool repeats) {
+  if (disposition == Disposition::kCaught) return Chance::kFirst;
+  return repeats ? Chance::kSecond : Chance::kBoth;
 }
 
 // The signals that RepeatsFirstFault() could be true for, without a look at the registers.
@@ -79,7 +76,9 @@ void ExceptionRouter::TellExit(const Thread& thread) {
 
 Verdict ExceptionRouter::Consult(const FaultStop& fault) {
   if (!ClassifySignal(fault.signal)) return Verdict::kDeliver;
-  ChainWalk walk(*fault.thread, ChanceFor(fault));
+  const Chance chance =
+      fault.kind == FaultKind::kSignal && fault.disposition == Disposition::kCaught ? Chance::kFirst : Chance::kBoth;
+  ChainWalk walk(*fault.thread, chance);
   return walk.Next(bindings_) ? Verdict::kRaise : Verdict::kDeliver;
 }
 
@@ -90,26 +89,39 @@ ExceptionPacket ExceptionRouter::MakePacket(const FaultStop& fault, Chance chanc
                          .process = thread.process->koid,
                          .thread = thread.koid,
                          .type = ClassifySignal(fault.signal).value_or(ExceptionType::kGeneral),
-                         .first_chance = chance != Chance::kBoth,
+                         .first_chance = chance == Chance::kFirst || chance == Chance::kUndecided,
                          .kind = fault.kind,
                          .signal = fault.signal};
-  if (fault.kind == FaultKind::kSignal && chance == Chance::kBoth) AddFirstFault(thread, packet);
+  if (chance == Chance::kSecond) {
+    packet.first = *thread.first_fault;
+    packet.type = ClassifySignal(packet.first->signal).value_or(packet.type);
+  }
   return packet;
 }
 
-void ExceptionRouter::AddFirstFault(const Thread& thread, ExceptionPacket& packet) {
-  if (thread.first_fault == nullptr || !MayRepeat(*thread.first_fault, packet.signal)) return;
+const FirstFault* ExceptionRouter::RepeatedBy(const FaultStop& fault) {
+  const FirstFault* first = fault.thread->first_fault.get();
+  if (fault.kind != FaultKind::kSignal || first == nullptr || !MayRepeat(*first, fault.signal)) return nullptr;
   arch::Registers now{};
-  (void)tracer_->ops().GetRegisters(thread.tid, now);
-  if (!RepeatsFirstFault(*thread.first_fault, now, packet.signal, packet.pid)) return;
-  packet.first = *thread.first_fault;
-  packet.type = ClassifySignal(packet.first->signal).value_or(packet.type);
+  (void)tracer_->ops().GetRegisters(fault.thread->tid, now);
+  return RepeatsFirstFault(*first, now, fault.signal, fault.thread->process->pid) ? first : nullptr;
+}
+
+Chance ExceptionRouter::ChanceFor(const FaultStop& fault, bool repeats) {
+  if (fault.kind != FaultKind::kSignal) return Chance::kBoth;
+  if (fault.disposition) return zxctl::ChanceFor(*fault.disposition, repeats);
+  if (!repeats) return Chance::kUndecided;
+  // Whether a debugger that had the first chance is asked depends on whether this is another one.
+  return zxctl::ChanceFor(tracer_->LookAtDisposition(fault.thread->tid, fault.signal.signo), true);
 }
 
 zxctl::Answer ExceptionRouter::Raise(const FaultStop& fault) {
-  const Chance chance = ChanceFor(fault);
+  const Chance chance = ChanceFor(fault, RepeatedBy(fault) != nullptr);
   const pid_t tid = fault.thread->tid;
-  active_.insert_or_assign(tid, Active{.walk = WalkOf(fault, chance), .packet = MakePacket(fault, chance)});
+  Active active{.walk = WalkOf(fault, chance), .packet = MakePacket(fault, chance)};
+  // Should it live on, the next signal is a matter of its own.
+  if (chance == Chance::kSecond) active.walk.Skip(std::exchange(fault.thread->first_fault->asked, {}));
+  active_.insert_or_assign(tid, std::move(active));
   return Walk(tid);
 }
 
@@ -122,6 +134,7 @@ zxctl::Answer ExceptionRouter::Walk(pid_t tid) {
     active.packet.level = stop->level;
     active.packet.bound_to = stop->task;
     active.packet.type = TypeAt(active.packet, stop->level);
+    active.asked.push_back(stop->binding.id);
     switch (active.handler->Offer(active.packet)) {
       case HandlerAnswer::kPending:
         TakeLease(tid, active, stop->binding.lease_ns);
@@ -136,6 +149,7 @@ zxctl::Answer ExceptionRouter::Walk(pid_t tid) {
     active.handler = nullptr;
   }
   const bool has_signal = active.packet.kind == FaultKind::kSignal || active.packet.kind == FaultKind::kForcedDeath;
+  if (active.packet.first_chance) tracer_->RememberFirstChance(tid, active.packet.signal, std::move(active.asked));
   active_.erase(found);
   return has_signal ? zxctl::Answer::kDeliver : zxctl::Answer::kResume;
 }
@@ -143,11 +157,10 @@ zxctl::Answer ExceptionRouter::Walk(pid_t tid) {
 std::optional<ChainWalk::Stop> ExceptionRouter::NextStop(Active& active) {
   auto stop = active.walk.Next(bindings_);
   if (stop || !active.walk.undecided()) return stop;
-  const Chance chance = ChanceFor(tracer_->LookAtDisposition(active.packet.tid, active.packet.signal.signo));
+  const Chance chance =
+      zxctl::ChanceFor(tracer_->LookAtDisposition(active.packet.tid, active.packet.signal.signo), false);
   active.walk.Decide(chance);
   active.packet.first_chance = chance == Chance::kFirst;
-  const Thread* thread = tracer_->tree().FindThread(active.packet.tid);
-  if (chance == Chance::kBoth && thread != nullptr) AddFirstFault(*thread, active.packet);
   return active.walk.Next(bindings_);
 }
 

@@ -73,6 +73,8 @@ class ExceptionRouter final : public ExceptionSink {
   [[nodiscard]] const ExceptionPacket* Find(pid_t tid) const;
   // Who has not answered yet; null if nobody was asked, or all were.
   [[nodiscard]] const ExceptionHandler* AskedNow(pid_t tid) const;
+  // The task is dead; see Bindings::EndTask().
+  void EndTask(Koid task) { bindings_.EndTask(task); }
   // BAD_STATE when nothing is bound. Whoever waits for an answer from there goes to the next handler, unless `quietly`.
   [[nodiscard]] Result<void> Unbind(Koid task, ChainLevel level, bool quietly);
   // Unbinds a handler everywhere; the exceptions it was thinking about go to the next one.
@@ -95,18 +97,20 @@ class ExceptionRouter final : public ExceptionSink {
     ExceptionPacket packet;
     ExceptionHandler* handler = nullptr;  // who is asked now
     TimerQueue::Id lease = 0;
+    std::vector<uint64_t> asked;  // the bindings, so far
   };
 
   // Asks handler after handler until one thinks, one has resumed, or the chain is over.
   zxctl::Answer Walk(pid_t tid);
   void PassOn(pid_t tid);
+  // The fault that the program's handler had, if this signal only repeats it.
+  [[nodiscard]] const FirstFault* RepeatedBy(const FaultStop& fault);
+  [[nodiscard]] Chance ChanceFor(const FaultStop& fault, bool repeats);
   // The next handler, after finding out what the program does with the signal if that is needed to go on.
   std::optional<ChainWalk::Stop> NextStop(Active& active);
   void TakeLease(pid_t tid, Active& active, int64_t lease_ns);
   void Finish(pid_t tid, zxctl::Answer answer);
   ExceptionPacket MakePacket(const FaultStop& fault, Chance chance);
-  // Tells of the fault before, if this signal is about that one.
-  void AddFirstFault(const Thread& thread, ExceptionPacket& packet);
 
   TimerQueue& timers_;
   const Clock& clock_;

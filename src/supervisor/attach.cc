@@ -3,7 +3,6 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 #include "supervisor/tracer.h"
@@ -15,10 +14,15 @@ namespace {
 constexpr int kQuietRounds = 2;
 // An exec in a process that is attached to is waited for so often, each time as long as PtraceOps::Seize() waits.
 constexpr int kExecTries = 100;
-constexpr std::array<int64_t, 3> kLateLooks = {2 * kNsPerMs, 20 * kNsPerMs, 200 * kNsPerMs};
 
 Status Refusal(pid_t pid, const OpResult& seized) {
   return Status::FromErrno(fmt::format("cannot trace process {}", pid), seized.error(), pid);
+}
+
+Status TracedBy(const std::string& who, pid_t tracer) {
+  const auto name = ReadTaskName(tracer);
+  return {.zx = ZX_ERR_ALREADY_BOUND,
+          .what = fmt::format("{} is traced by {}", who, name ? name->ToString() : fmt::format("process {}", tracer))};
 }
 
 Result<void> CheckAttachable(pid_t pid, const std::optional<TaskFacts>& facts, size_t threads) {
@@ -31,10 +35,7 @@ Result<void> CheckAttachable(pid_t pid, const std::optional<TaskFacts>& facts, s
                .what = fmt::format("process {} is a {}", pid, facts->kernel_thread ? "kernel thread" : "zombie")});
   }
   if (facts->tracer == 0) return {};
-  const auto name = ReadTaskName(facts->tracer);
-  return Fail(Status{.zx = ZX_ERR_ALREADY_BOUND,
-                     .what = fmt::format("process {} is traced by {}", pid,
-                                         name ? name->ToString() : fmt::format("process {}", facts->tracer))});
+  return Fail(TracedBy(fmt::format("process {}", pid), facts->tracer));
 }
 
 }  // namespace
@@ -95,14 +96,14 @@ Result<Process*> Tracer::AttachProcess(pid_t pid, Job& job) {
   if (!first) return Fail(first.error());
   Process& process = NewProcess(pid, job);
   AddRunning(process, *first);
-  if (SeizeAllThreads(process)) {
-    LookForLateThreads(process, kLateLooks.begin());
-    return &process;
+  const auto all = SeizeAllThreads(pid);
+  Process* there = tree_.FindProcess(pid);
+  if (all && there != nullptr) return there;
+  if (there == nullptr) {
+    return Fail(Status{.zx = ZX_ERR_BAD_STATE, .sys_errno = ESRCH, .what = fmt::format("process {} has ended", pid)});
   }
-  DetachProcess(process);
-  return Fail(Status{.zx = ZX_ERR_BAD_STATE,
-                     .sys_errno = EBUSY,
-                     .what = fmt::format("process {} is executing a program and does not get on with it", pid)});
+  DetachProcess(*there);
+  return Fail(all.error());
 }
 
 Result<pid_t> Tracer::SeizeFirst(pid_t pid) {
@@ -128,30 +129,37 @@ Result<pid_t> Tracer::SeizeFirst(pid_t pid) {
 
 // What a seized thread clones is seized with it, so that each round finds fewer. One that finds none may have missed a
 // thread: a list is read in pieces, and the next one begins further on than it should if threads have ended meanwhile.
-bool Tracer::SeizeAllThreads(Process& process) {
+Result<void> Tracer::SeizeAllThreads(pid_t pid) {
   int execs = 0;
   for (int quiet_rounds = 0; quiet_rounds < kQuietRounds;) {
-    const Found found = SeizeThreads(process);
-    quiet_rounds = found == Found::kNothingNew ? quiet_rounds + 1 : 0;
-    if (found != Found::kExec) continue;
-    if (++execs > kExecTries) return false;
-    TakeEndsOf(process);
+    Process* process = tree_.FindProcess(pid);
+    if (process == nullptr) return {};
+    const auto found = SeizeThreads(*process);
+    if (!found) return Fail(found.error());
+    quiet_rounds = *found == Found::kNothingNew ? quiet_rounds + 1 : 0;
+    if (*found != Found::kExec) continue;
+    if (++execs > kExecTries) {
+      return Fail(Status{.zx = ZX_ERR_BAD_STATE,
+                         .sys_errno = EBUSY,
+                         .what = fmt::format("process {} is executing a program and does not get on with it", pid)});
+    }
+    TakeEndsOf(*process);
   }
-  return true;
+  return {};
 }
 
-// A thread whose making had begun before its maker was seized comes untraced, and maybe later than anybody looked.
-void Tracer::LookForLateThreads(const Process& process, const int64_t* delay_ns) {
-  if (delay_ns == kLateLooks.end()) return;
-  timers_.Add(clock_.NowNs() + *delay_ns, [this, koid = process.koid, delay_ns] {
-    Process* still_there = tree_.FindProcessByKoid(koid);
-    if (still_there == nullptr || still_there->detaching) return;
-    SeizeThreads(*still_there);
-    LookForLateThreads(*still_there, delay_ns + 1);
+// A thread whose making had begun before its maker was seized comes untraced, but before its maker stops for anything.
+void Tracer::LookForLateThreads(Thread& thread) {
+  thread.may_make_thread = false;
+  if (thread.process == nullptr) return;
+  // From the loop: the maker is still being dealt with.
+  timers_.Add(clock_.NowNs(), [this, koid = thread.process->koid] {
+    const Process* process = tree_.FindProcessByKoid(koid);
+    if (process != nullptr && !process->detaching) (void)SeizeAllThreads(process->pid);
   });
 }
 
-Tracer::Found Tracer::SeizeThreads(Process& process) {
+Result<Tracer::Found> Tracer::SeizeThreads(Process& process) {
   Found found = Found::kNothingNew;
   for (const pid_t tid : ops_.ListThreads(process.pid)) {
     Thread* known = tree_.FindThread(tid);
@@ -159,11 +167,21 @@ Tracer::Found Tracer::SeizeThreads(Process& process) {
     // One that is gone, that ends, or that came with its creator, is refused.
     const OpResult seized = ops_.Seize(tid, Options(tid == process.pid));
     if (seized.error() == EBUSY) return Found::kExec;
+    if (seized.error() == EPERM) {
+      if (const auto untraced = CheckUntraced(process.pid, tid); !untraced) return Fail(untraced.error());
+    }
     if (!seized.ok()) continue;
     found = Found::kSome;
     AddRunning(process, tid);
   }
   return found;
+}
+
+Result<void> Tracer::CheckUntraced(pid_t pid, pid_t tid) {
+  if (ops_.IsTracee(tid)) return {};
+  const auto facts = ops_.ReadFacts(tid);
+  if (!facts || facts->tracer == 0) return {};
+  return Fail(TracedBy(fmt::format("thread {} of process {}", tid, pid), facts->tracer));
 }
 
 void Tracer::AddRunning(Process& process, pid_t tid) {
@@ -177,7 +195,11 @@ void Tracer::AddRunning(Process& process, pid_t tid) {
   } else {
     known->state = {.life = Lifecycle::kAlive};
   }
-  if (known != nullptr) known->exit_option = tid == process.pid;
+  if (known == nullptr) return;
+  known->exit_option = tid == process.pid;
+  // An interrupt lets it come to the end of what it is making.
+  known->may_make_thread = ops_.MayMakeThread(tid_now);
+  if (known->may_make_thread) (void)ops_.Interrupt(tid_now);
 }
 
 // A thread that executes a program waits for the end of all others, and those that are traced end only when they are waited
@@ -191,19 +213,11 @@ void Tracer::TakeEndsOf(const Process& process) {
 }
 
 void Tracer::StartProcess(Process& process) {
-  if (!process.waits_for_start() || process.threads.empty()) return;
+  if (!process.parked || process.killed || process.threads.empty()) return;
   process.start_ns = clock_.NowNs();
-  // Its exec is still on its way to us.
-  if (!process.parked) {
-    process.at_exec = AtExec::kStart;
-    return;
-  }
   process.parked = false;
-  Thread& thread = *process.threads.front();
-  if (sink_.WantsStart(thread, true)) {
-    current_fault_ = {.thread = &thread, .kind = FaultKind::kStart, .first_thread = true};
-    Apply(thread.tid, {.kind = EventKind::kToldStart});
-  }
+  const Thread& thread = *process.threads.front();
+  process.tells_start = sink_.WantsStart(thread, true);
   UpdateHold(thread.tid);
 }
 

@@ -3,6 +3,7 @@
 #include <sys/syscall.h>
 
 #include <array>
+#include <utility>
 
 #include "supervisor/tracer.h"
 
@@ -105,10 +106,15 @@ bool Tracer::FaultsAllTheTime(Thread& thread) {
   return fault->stale;
 }
 
-void Tracer::RememberFirstFault(Thread& thread, const SignalRecord& signal) {
+void Tracer::RememberFirstChance(pid_t tid, const SignalRecord& signal, std::vector<uint64_t> asked) {
+  if (Thread* thread = tree_.FindThread(tid); thread != nullptr) RememberFirstFault(*thread, signal, std::move(asked));
+}
+
+void Tracer::RememberFirstFault(Thread& thread, const SignalRecord& signal, std::vector<uint64_t> asked) {
   if (!IsSynchronousFault(signal)) return;
   if (thread.first_fault == nullptr) thread.first_fault = std::make_unique<FirstFault>();
   thread.first_fault->signal = signal;
+  thread.first_fault->asked = std::move(asked);
   thread.first_fault->stale = false;
   (void)ops_.GetRegisters(thread.tid, thread.first_fault->registers);
 }

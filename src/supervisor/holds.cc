@@ -17,7 +17,8 @@ bool Tracer::IsSuspendWanted(const Thread& thread) {
 bool Tracer::IsWanted(const Thread& thread) {
   const Process& process = *thread.process;
   if (thread.kill != KillPhase::kNone) return thread.kill == KillPhase::kWanted;
-  return IsSuspendWanted(thread) || process.hold != nullptr || process.parked || process.detaching;
+  return IsSuspendWanted(thread) || process.hold != nullptr || process.parked || process.tells_start ||
+         process.detaching;
 }
 
 void Tracer::UpdateHold(pid_t tid) {
@@ -96,7 +97,7 @@ bool Tracer::IsSuspended(const Thread& thread) {
 bool Tracer::NeedsToAdvance(const Thread& thread) {
   const ThreadState& state = thread.state;
   if (thread.process == nullptr || thread.process->parked || thread.process->hold != nullptr) return false;
-  const bool wanted = IsSuspendWanted(thread) || thread.kill == KillPhase::kWanted;
+  const bool wanted = IsSuspendWanted(thread) || thread.process->tells_start || thread.kill == KillPhase::kWanted;
   return wanted && state.life == Lifecycle::kAlive && state.hold == HoldPhase::kHeld &&
          state.exception == ExceptionPhase::kNone && state.stop == PtraceStop::kEvent;
 }
@@ -129,13 +130,18 @@ void Tracer::WatchExits(Process& process, const std::function<void()>& done) {
   if (all_do || !HoldProcess(pid, clock_.NowNs() + kMaxHoldNs, held)) done();
 }
 
+void Tracer::KillProcess(Process& process) {
+  process.killed = true;
+  ops_.Kill(process.pid);
+}
+
 void Tracer::KillJob(Job& job) {
   job.killed = true;
-  for (const pid_t pid : tree_.ProcessIdsIn(job)) ops_.Kill(pid);
+  for (const pid_t pid : tree_.ProcessIdsIn(job)) KillProcess(*tree_.FindProcess(pid));
 }
 
 Result<void> Tracer::KillThread(Thread& thread) {
-  if (thread.process->parked) return ops_.Kill(thread.process->pid), Result<void>{};
+  if (thread.process->parked) return KillProcess(*thread.process), Result<void>{};
   if (thread.state.life == Lifecycle::kExiting) {
     if (thread.state.exception != ExceptionPhase::kRaised) return {};
     sink_.Withdraw(thread.tid);
@@ -158,9 +164,8 @@ void Tracer::MakeExitCall(pid_t tid) {
   if (thread == nullptr || thread->kill != KillPhase::kWanted || thread->state.hold != HoldPhase::kHeld) return;
   if (thread->state.exception == ExceptionPhase::kRaised) {
     sink_.Withdraw(tid);
-    thread->state.pending_signal = 0;
     // It stays held, and may go to where it has its final registers.
-    return Apply(tid, {.kind = EventKind::kAnswerResume}), MakeExitCall(tid);
+    return Apply(tid, {.kind = EventKind::kAnswerDeliver}), MakeExitCall(tid);
   }
   if (thread->state.stop == PtraceStop::kEvent) return UpdateHold(tid);
   arch::Registers registers{};
@@ -169,9 +174,10 @@ void Tracer::MakeExitCall(pid_t tid) {
   if (at == 0) return ops_.Kill(thread->process->pid);
   arch::SetSystemCall(registers, at, SYS_exit, 0);
   if (!ops_.SetRegisters(tid, registers).ok()) return;
+  // Also the one that it stands at: the process's signals are for the other threads from now on.
+  (void)ops_.BlockSignals(tid);
   DropWatch(*thread);
   thread->kill = KillPhase::kMade;
-  thread->state.pending_signal = 0;
   // Job control does not hold it back either.
   if (thread->state.stop == PtraceStop::kGroup) thread->state.stop = PtraceStop::kTrap;
   Apply(tid, {.kind = EventKind::kRelease});

@@ -41,6 +41,7 @@ uint64_t ParseHex(std::optional<std::string_view> text) {
 
 std::string StatusPath(pid_t tid) { return fmt::format("/proc/{}/status", tid); }
 constexpr size_t kStatusBytes = 16384;
+constexpr size_t kSyscallBytes = 256;
 
 // How long PTRACE_SEIZE may wait for an exec in the other process.
 constexpr itimerval kSeizeTime = {.it_interval = {.tv_sec = 0, .tv_usec = 5000},
@@ -130,6 +131,11 @@ OpResult LinuxPtraceOps::GetSiginfo(pid_t tid, siginfo_t& out) {
   return Call(PTRACE_GETSIGINFO, tid, 0, Pointer(&out));
 }
 
+OpResult LinuxPtraceOps::BlockSignals(pid_t tid) {
+  uint64_t all = ~0ULL;
+  return Call(PTRACE_SETSIGMASK, tid, sizeof(all), Pointer(&all));
+}
+
 OpResult LinuxPtraceOps::GetEventMessage(pid_t tid, uint64_t& out) {
   return Call(PTRACE_GETEVENTMSG, tid, 0, Pointer(&out));
 }
@@ -153,6 +159,15 @@ bool LinuxPtraceOps::IsTracee(pid_t tid) {
 }
 
 std::optional<TaskFacts> LinuxPtraceOps::ReadFacts(pid_t tid) { return ReadTaskFacts(tid); }
+
+bool LinuxPtraceOps::MayMakeThread(pid_t tid) {
+  // "running", or the number of the call that it waits in.
+  const auto call = ReadFile(fmt::format("/proc/{}/syscall", tid), kSyscallBytes);
+  if (!call) return true;
+  int64_t number = 0;
+  const auto parsed = std::from_chars(call->data(), call->data() + call->size(), number);
+  return parsed.ec != std::errc() || arch::MakesThread(number);
+}
 
 std::vector<pid_t> LinuxPtraceOps::ListThreads(pid_t pid) { return ReadThreadIds(pid); }
 

@@ -16,11 +16,13 @@ class LinuxPtraceOps final : public PtraceOps {
   OpResult GetRegisters(pid_t tid, arch::Registers& out) override;
   OpResult SetRegisters(pid_t tid, const arch::Registers& registers) override;
   size_t GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) override;
+  OpResult BlockSignals(pid_t tid) override;
   OpResult GetSiginfo(pid_t tid, siginfo_t& out) override;
   OpResult GetEventMessage(pid_t tid, uint64_t& out) override;
   OpResult IsCompatCall(pid_t tid, bool& out) override;
   WaitResult Wait(pid_t tid) override;
   std::optional<TaskFacts> ReadFacts(pid_t tid) override;
+  bool MayMakeThread(pid_t tid) override;
   std::vector<pid_t> ListThreads(pid_t pid) override;
   bool IsTracee(pid_t tid) override;
   bool IsThreadOf(pid_t tgid, pid_t tid) override;

@@ -61,6 +61,9 @@ class PtraceOps {
   virtual OpResult SetRegisters(pid_t tid, const arch::Registers& registers) = 0;
   // Another register set, by its note type; the bytes of it, 0 when the machine or the buffer has none.
   virtual size_t GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) = 0;
+  // From now on it takes no signal that can be blocked. One that it is about to take, and is resumed with, goes back to
+  // where it came from: to the process, if it was sent to that.
+  virtual OpResult BlockSignals(pid_t tid) = 0;
   virtual OpResult GetSiginfo(pid_t tid, siginfo_t& out) = 0;
   virtual OpResult GetEventMessage(pid_t tid, uint64_t& out) = 0;
   // True when the system call the tracee is in, or comes from, entered through the 32-bit interface.
@@ -73,6 +76,8 @@ class PtraceOps {
 
   // What /proc says of a task; nothing when there is none.
   virtual std::optional<TaskFacts> ReadFacts(pid_t tid) = 0;
+  // False when the task waits in a system call that makes no thread; true when that cannot be told.
+  virtual bool MayMakeThread(pid_t tid) = 0;
   // The tids of a process's threads now.
   virtual std::vector<pid_t> ListThreads(pid_t pid) = 0;
   // True when `tid` is a thread of process `tgid`; false when it is not, or is gone.

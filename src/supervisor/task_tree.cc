@@ -38,6 +38,11 @@ Process& TaskTree::AddProcess(pid_t pid, Job& job) {
   return *slot;
 }
 
+void TaskTree::SkipKoids(Koid next) {
+  constexpr Koid kTooHigh = Koid{1} << 40;
+  if (next < kTooHigh) next_koid_ = std::max(next_koid_, next);
+}
+
 void TaskTree::Drop(const Process& process) {
   --process.job->processes;
   processes_by_koid_.erase(process.koid);

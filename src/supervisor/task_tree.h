@@ -37,7 +37,8 @@ struct FirstFault {
   SignalRecord signal;
   arch::Registers registers;
   int64_t seen_ns = 0;
-  uint32_t in_a_row = 0;  // faults that came right after each other
+  uint32_t in_a_row = 0;        // faults that came right after each other
+  std::vector<uint64_t> asked;  // the bindings that had the first chance
   bool stale = false;
 };
 
@@ -65,6 +66,7 @@ struct Thread {
   int64_t held_since_ns = 0;    // while it is held; 0: it is not
   KillPhase kill = KillPhase::kNone;
   bool exit_option = false;          // it has PTRACE_O_TRACEEXIT
+  bool may_make_thread = false;      // it may have been making a thread, untraced, when it was seized
   std::unique_ptr<CallWatch> watch;  // a call that was restarted and has a timeout
   std::unique_ptr<FirstFault> first_fault;
 };
@@ -94,10 +96,12 @@ struct Process {
   bool debugged = false;   // somebody wants to hear of its threads' starts and exits
   bool detaching = false;  // its threads are let go as they stop
   AtExec at_exec = AtExec::kNothing;
-  bool parked = false;    // stands at its first instruction until it is started
-  uint32_t suspends = 0;  // tokens
-  int64_t start_ns = 0;   // CLOCK_MONOTONIC; 0: not started
-  pid_t dying_tid = 0;    // the thread whose fatal signal has been told of; its death is everybody's. 0: none
+  bool parked = false;       // stands at its first instruction until it is started
+  bool tells_start = false;  // it was started; those who want to know are told once it has its final registers
+  bool killed = false;       // by us: nobody can start it any more
+  uint32_t suspends = 0;     // tokens
+  int64_t start_ns = 0;      // CLOCK_MONOTONIC; 0: not started
+  pid_t dying_tid = 0;       // the thread whose fatal signal has been told of; its death is everybody's. 0: none
   std::unique_ptr<ProcessHold> hold;
 
   // Nothing of its program runs, or will run, before somebody starts it.
@@ -133,6 +137,10 @@ class TaskTree {
 
   [[nodiscard]] Job& root_job() { return root_job_; }
   [[nodiscard]] size_t thread_count() const { return threads_.size(); }
+  // What the next task gets.
+  [[nodiscard]] Koid next_koid() const { return next_koid_; }
+  // No task from now on gets a lower one; one that leaves no room counts for nothing.
+  void SkipKoids(Koid next);
   // Grows with every thread.
   [[nodiscard]] uint64_t births() const { return next_koid_; }
   // The pids of all processes now.

@@ -60,10 +60,11 @@ Step OnFault(const ThreadState& state, uint8_t signal) {
   return step;
 }
 
-// Its first stop, or for a thread that was parked the stop it was parked in.
+// Its first stop, or for a thread that was parked one in which it has its final registers.
 Step OnToldStart(const ThreadState& state) {
   const bool comes_now = state.life == Lifecycle::kAnnounced;
-  const bool parked = state.life == Lifecycle::kAlive && state.stop == PtraceStop::kEvent;
+  const bool is_final = state.stop == PtraceStop::kTrap || state.stop == PtraceStop::kGroup;
+  const bool parked = state.life == Lifecycle::kAlive && state.hold == HoldPhase::kHeld && is_final;
   const bool stands = state.life == Lifecycle::kUnannounced || parked;
   if ((!comes_now && !stands) || state.exception == ExceptionPhase::kRaised) return Illegal(state);
   Step step;

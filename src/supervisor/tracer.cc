@@ -50,6 +50,7 @@ void Tracer::OnStop(Thread& thread, const WaitStatus& status) {
     // It lives on: a handler was installed in the last moment.
     process->dying_tid = 0;
   }
+  if (thread.may_make_thread) LookForLateThreads(thread);
   switch (status.kind) {
     case WaitKind::kSignalStop:
       return OnSignalStop(thread, status.signo);
@@ -119,7 +120,7 @@ Process& Tracer::NewProcess(pid_t pid, Job& job) {
   process.detaching = detaching_;
   let_go_.erase(pid);
   // Whoever kills a job has seen all processes that were there; this one came too late.
-  if (job.killed) ops_.Kill(pid);
+  if (job.killed) KillProcess(process);
   observer_.OnProcessBorn(process);
   return process;
 }
@@ -256,7 +257,7 @@ void Tracer::OnExecEvent(pid_t pid) {
   Apply(pid, Of(EventKind::kEventStop));
   Process* process = tree_.FindProcess(pid);
   if (process == nullptr) return;
-  if (at_exec == AtExec::kPark && process->parked) observer_.OnParked(*process);
+  if (at_exec != AtExec::kNothing && process->parked) observer_.OnParked(*process);
   if (at_exec == AtExec::kStart) StartProcess(*process);
 }
 
@@ -282,6 +283,21 @@ void Tracer::Park(Thread& thread) {
   thread.process->parked = true;
   // It stands already; there is nothing to interrupt.
   thread.state.hold = HoldPhase::kRequested;
+}
+
+bool Tracer::CanTellStart(const Thread& thread) {
+  return thread.process != nullptr && thread.process->tells_start && thread.state.hold == HoldPhase::kHeld &&
+         thread.state.stop != PtraceStop::kEvent;
+}
+
+void Tracer::TellStart(Thread& thread) {
+  const pid_t tid = thread.tid;
+  thread.process->tells_start = false;
+  if (sink_.WantsStart(thread, true)) {
+    current_fault_ = {.thread = &thread, .kind = FaultKind::kStart, .first_thread = true};
+    Apply(tid, Of(EventKind::kToldStart));
+  }
+  UpdateHold(tid);
 }
 
 void Tracer::OnGone(pid_t tid, int status) {
@@ -316,6 +332,7 @@ void Tracer::Apply(pid_t tid, Event event) {
   Perform(tid, step);
   thread = tree_.FindThread(tid);
   if (thread == nullptr) return;
+  if (CanTellStart(*thread)) return TellStart(*thread);
   if (begins_to_exit || IsSuspended(*thread) != thread->told_suspended) TellChange(*thread);
   if (NeedsToAdvance(*thread)) Apply(tid, Of(EventKind::kAdvance));
   if (begins_to_exit && thread->process != nullptr) ForgetIfLetGo(*thread->process);
@@ -363,6 +380,7 @@ void Tracer::Perform(pid_t tid, const Step& step) {
 }
 
 void Tracer::Forget(Thread& thread) {
+  if (thread.may_make_thread) LookForLateThreads(thread);
   DropWatch(thread);
   CloseStatFile(thread);
   observer_.OnThreadGone(thread);

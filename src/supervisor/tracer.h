@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <unordered_set>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -71,7 +72,7 @@ class Tracer {
   [[nodiscard]] Result<Process*> AttachProcess(pid_t pid, Job& job);
   // Lets a process go unsupervised, each thread as soon as it stops, with its pending signal; OnProcessDetached() follows.
   void DetachProcess(Process& process);
-  // Lets a process run that is parked, or will be, once the handlers that want to know have been told.
+  // Lets a parked process run, once the handlers that want to know have been told. Nothing happens to one that was killed.
   void StartProcess(Process& process);
 
   // What wait told. Unknown tids are new tracees.
@@ -80,6 +81,8 @@ class Tracer {
   // ---- for those who answer exceptions ----
   // What the program does with a signal that a thread is stopped at.
   [[nodiscard]] Disposition LookAtDisposition(pid_t tid, int signo);
+  // The program's own handler gets this fault now; `asked`: the bindings that had it first.
+  void RememberFirstChance(pid_t tid, const SignalRecord& signal, std::vector<uint64_t> asked);
   // The answer to a raised exception; false when the thread is not in one (any more).
   bool AnswerException(pid_t tid, Answer answer);
   // Stops every thread of a process; `done` is called once, when all have stopped or at `deadline_ns`, maybe at once.
@@ -96,7 +99,7 @@ class Tracer {
   void WatchExits(Process& process, const std::function<void()>& done);
 
   // SIGKILL. A job's processes are killed, now and whenever they come.
-  void KillProcess(Process& process) { ops_.Kill(process.pid); }
+  void KillProcess(Process& process);
   void KillJob(Job& job);
   // One thread: it makes the exit call itself. NOT_SUPPORTED for 32-bit code. The only thread takes its process along.
   [[nodiscard]] Result<void> KillThread(Thread& thread);
@@ -125,6 +128,8 @@ class Tracer {
   void TakeOverLeader(pid_t former, pid_t pid);
   void Revive(Thread& thread);
   void Park(Thread& thread);
+  [[nodiscard]] static bool CanTellStart(const Thread& thread);
+  void TellStart(Thread& thread);
   void OnExitStop(Thread& thread);
   void OnGone(pid_t tid, int status);
   void OnNewcomer(pid_t tid, const WaitStatus& status);
@@ -165,10 +170,13 @@ class Tracer {
   // A thread that was seized while it ran, by this tid.
   void AddRunning(Process& process, pid_t tid);
   enum class Found : uint8_t { kNothingNew, kSome, kExec };
-  Found SeizeThreads(Process& process);
-  bool SeizeAllThreads(Process& process);
+  Result<Found> SeizeThreads(Process& process);
+  // The process may be gone afterwards.
+  Result<void> SeizeAllThreads(pid_t pid);
+  // An error when somebody else traces the thread.
+  [[nodiscard]] Result<void> CheckUntraced(pid_t pid, pid_t tid);
   void TakeEndsOf(const Process& process);
-  void LookForLateThreads(const Process& process, const int64_t* delay_ns);
+  void LookForLateThreads(Thread& thread);
   void DetachHeld(Thread& thread);
   // Takes a process out whose last threads can only end.
   void ForgetIfLetGo(Process& process);
@@ -203,7 +211,7 @@ class Tracer {
   bool FaultsAllTheTime(Thread& thread);
   void OfferToDebugger(Thread& thread, int signo);
   bool ReadSignal(Thread& thread, SignalRecord& out);
-  void RememberFirstFault(Thread& thread, const SignalRecord& signal);
+  void RememberFirstFault(Thread& thread, const SignalRecord& signal, std::vector<uint64_t> asked = {});
   void CloseStatFile(Thread& thread);
 
   [[nodiscard]] uint64_t Options(bool exit_stops) const;

@@ -148,6 +148,53 @@ TEST_F(RouterTest, ABindingCanAskForTheFirstChance) {
   EXPECT_EQ(last(), "cont 100 0");
 }
 
+TEST_F(RouterTest, TheSecondChanceIsForThoseWhoDidNotHaveTheFirst) {
+  ScriptedHandler debugger(HandlerAnswer::kTryNext);
+  ScriptedHandler process(HandlerAnswer::kTryNext);
+  ScriptedHandler job(HandlerAnswer::kTryNext);
+  BindProcess(debugger, ChainLevel::kDebugger);
+  BindProcess(process, ChainLevel::kProcess, {.first_chance = true});
+  BindJob(job);
+  Catches(SIGSEGV);
+  Fault(SIGSEGV, SEGV_ACCERR);
+  ops.tracees[kRoot].stat_line = FakeStatLine(0);
+  Fault(SIGSEGV, SI_TKILL);
+  EXPECT_EQ(debugger.offered.size(), 1U);
+  EXPECT_EQ(process.offered.size(), 1U);
+  ASSERT_EQ(job.offered.size(), 1U);
+  EXPECT_FALSE(job.offered[0].first_chance);
+  ASSERT_TRUE(job.offered[0].first);
+  EXPECT_EQ(job.offered[0].first->signal.code, SEGV_ACCERR);
+  EXPECT_EQ(last(), "cont 100 11");
+}
+
+TEST_F(RouterTest, AfterASecondChanceThatItSurvivesAThreadBeginsAnew) {
+  ScriptedHandler debugger(HandlerAnswer::kTryNext);
+  ScriptedHandler job(HandlerAnswer::kResume);
+  BindProcess(debugger, ChainLevel::kDebugger);
+  BindJob(job);
+  Catches(SIGSEGV);
+  Fault(SIGSEGV, SEGV_ACCERR);
+  ops.tracees[kRoot].stat_line = FakeStatLine(0);
+  Fault(SIGSEGV, SI_TKILL);
+  EXPECT_EQ(last(), "cont 100 0");
+  Fault(SIGSEGV, SI_TKILL);
+  EXPECT_EQ(debugger.offered.size(), 2U);
+}
+
+TEST_F(RouterTest, ASignalThatTheProgramCatchesAgainHasAFirstChanceAgain) {
+  ScriptedHandler debugger(HandlerAnswer::kTryNext);
+  ScriptedHandler job(HandlerAnswer::kTryNext);
+  BindProcess(debugger, ChainLevel::kDebugger);
+  BindJob(job);
+  Catches(SIGSEGV);
+  Fault(SIGSEGV, SEGV_ACCERR);
+  Fault(SIGSEGV, SI_TKILL);
+  ASSERT_EQ(debugger.offered.size(), 2U);
+  EXPECT_TRUE(debugger.offered[1].first_chance);
+  EXPECT_TRUE(job.offered.empty());
+}
+
 TEST_F(RouterTest, AHandlerThatCouldNotBePushedIsReportedWithTheFirstFault) {
   ScriptedHandler job(HandlerAnswer::kTryNext);
   BindJob(job);

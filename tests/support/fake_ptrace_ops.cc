@@ -31,8 +31,10 @@ OpResult FakePtraceOps::Record(const std::string& call, pid_t tid, const std::st
 
 OpResult FakePtraceOps::Seize(pid_t tid, uint64_t options) {
   if (seize_error != 0) return OpResult(seize_error);
+  if (tracees[tid].facts.tracer != 0) return OpResult(EPERM);
   tracees[tid].options = options;
-  tracees[tid].tgid = tid;
+  tracees[tid].untraced = false;
+  if (tracees[tid].tgid == 0) tracees[tid].tgid = tid;
   return {};
 }
 
@@ -63,6 +65,8 @@ OpResult FakePtraceOps::SetRegisters(pid_t tid, const arch::Registers& registers
 }
 
 size_t FakePtraceOps::GetRegisterSet(pid_t /*tid*/, uint32_t /*note_type*/, std::span<std::byte> /*out*/) { return 0; }
+
+OpResult FakePtraceOps::BlockSignals(pid_t tid) { return Record("block", tid); }
 
 OpResult FakePtraceOps::GetSiginfo(pid_t tid, siginfo_t& out) {
   FakeTracee* tracee = Living(tid);
@@ -116,6 +120,8 @@ std::optional<TaskFacts> FakePtraceOps::ReadFacts(pid_t tid) {
   facts.process = found->second.tgid;
   return facts;
 }
+
+bool FakePtraceOps::MayMakeThread(pid_t tid) { return tracees[tid].may_make_thread; }
 
 std::vector<pid_t> FakePtraceOps::ListThreads(pid_t pid) {
   std::vector<pid_t> tids;

@@ -21,7 +21,8 @@ struct FakeTracee {
   pid_t tgid = 0;
   std::deque<int> statuses;  // what wait gives next
   bool stopped = false;
-  bool dead = false;      // every call but wait says ESRCH
+  bool dead = false;  // every call but wait says ESRCH
+  bool may_make_thread = false;
   bool untraced = false;  // there, but no tracee of ours
   uint64_t event_message = 0;
   uint64_t options = 0;
@@ -39,7 +40,8 @@ struct FakeTracee {
 class FakePtraceOps final : public PtraceOps {
  public:
   std::map<pid_t, FakeTracee> tracees;
-  // "cont 12 11", "syscall 12 0", "listen 12", "interrupt 12", "detach 12 0", "setregs 12", "setoptions 12", "kill 12".
+  // "cont 12 11", "syscall 12 0", "listen 12", "interrupt 12", "detach 12 0", "setregs 12", "setoptions 12", "kill 12",
+  // "block 12".
   std::vector<std::string> calls;
   int seize_error = 0;
   bool lost_privileges = false;
@@ -59,11 +61,13 @@ class FakePtraceOps final : public PtraceOps {
   OpResult GetRegisters(pid_t tid, arch::Registers& out) override;
   OpResult SetRegisters(pid_t tid, const arch::Registers& registers) override;
   size_t GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) override;
+  OpResult BlockSignals(pid_t tid) override;
   OpResult GetSiginfo(pid_t tid, siginfo_t& out) override;
   OpResult GetEventMessage(pid_t tid, uint64_t& out) override;
   OpResult IsCompatCall(pid_t tid, bool& out) override;
   WaitResult Wait(pid_t tid) override;
   std::optional<TaskFacts> ReadFacts(pid_t tid) override;
+  bool MayMakeThread(pid_t tid) override;
   std::vector<pid_t> ListThreads(pid_t pid) override;
   bool IsTracee(pid_t tid) override;
   bool IsThreadOf(pid_t tgid, pid_t tid) override;

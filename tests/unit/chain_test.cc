@@ -73,7 +73,25 @@ TEST_F(ChainWalkTest, AsksOnlyTheDebuggerAndWhoWantsItBeforeTheProgramsHandler) 
   Bind(2, ChainLevel::kJob, {.first_chance = true});
   Bind(1, ChainLevel::kJob);
   EXPECT_EQ(Walk(Chance::kFirst), (Places{{ChainLevel::kDebugger, 3}, {ChainLevel::kJob, 2}}));
-  EXPECT_EQ(Walk(Chance::kSecond), (Places{{ChainLevel::kThread, 4}, {ChainLevel::kJob, 1}}));
+}
+
+TEST_F(ChainWalkTest, TheSecondChanceIsForThoseWhoDidNotHaveTheFirst) {
+  Bind(3, ChainLevel::kDebugger);
+  Bind(4, ChainLevel::kThread);
+  Bind(2, ChainLevel::kJob, {.first_chance = true});
+  const uint64_t asked = bindings_.Find(3, ChainLevel::kDebugger)->id;
+  // The job's handler was bound after the first chance, and asks for one that is over.
+  ChainWalk walk(thread_, Chance::kSecond);
+  walk.Skip({asked});
+  EXPECT_EQ(walk.Next(bindings_)->level, ChainLevel::kThread);
+  EXPECT_EQ(walk.Next(bindings_)->level, ChainLevel::kJob);
+  EXPECT_FALSE(walk.Next(bindings_));
+  // Another debugger was not asked.
+  ASSERT_TRUE(bindings_.Unbind(3, ChainLevel::kDebugger));
+  Bind(3, ChainLevel::kDebugger);
+  ChainWalk again(thread_, Chance::kSecond);
+  again.Skip({asked});
+  EXPECT_EQ(again.Next(bindings_)->level, ChainLevel::kDebugger);
 }
 
 TEST_F(ChainWalkTest, LooksHandlersUpAtEachStep) {
@@ -105,6 +123,34 @@ TEST_F(ChainWalkTest, SlotsTakeOneBindingEach) {
   const auto nothing = bindings_.Unbind(4, ChainLevel::kThread);
   ASSERT_FALSE(nothing);
   EXPECT_EQ(nothing.error().zx, ZX_ERR_BAD_STATE);
+}
+
+TEST_F(ChainWalkTest, TheBindingsOfADeadTaskCostNobodyAnything) {
+  Bind(3, ChainLevel::kDebugger);
+  Bind(4, ChainLevel::kThread, {.first_chance = true});
+  bindings_.EndTask(3);
+  bindings_.EndTask(4);
+  EXPECT_FALSE(bindings_.any_first_chance());
+  EXPECT_FALSE(bindings_.any_debugger());
+  EXPECT_EQ(bindings_.Find(3, ChainLevel::kDebugger), nullptr);
+}
+
+TEST_F(ChainWalkTest, WhatWasBoundToADeadTaskIsUnboundOnce) {
+  Bind(3, ChainLevel::kDebugger);
+  Bind(4, ChainLevel::kThread);
+  bindings_.EndTask(3);
+  bindings_.EndTask(4);
+  EXPECT_TRUE(bindings_.Unbind(3, ChainLevel::kDebugger));
+  EXPECT_FALSE(bindings_.Unbind(3, ChainLevel::kDebugger));
+  bindings_.ForgetTask(4);
+  EXPECT_FALSE(bindings_.Unbind(4, ChainLevel::kThread));
+}
+
+TEST_F(ChainWalkTest, AHandlerThatIsGoneIsNotUnboundFromADeadTask) {
+  Bind(3, ChainLevel::kProcess);
+  bindings_.EndTask(3);
+  bindings_.ForgetHandler(&nobody_);
+  EXPECT_FALSE(bindings_.Unbind(3, ChainLevel::kProcess));
 }
 
 TEST_F(ChainWalkTest, AGoneTaskOrHandlerLeavesNoSlotBehind) {

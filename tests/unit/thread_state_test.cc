@@ -116,7 +116,10 @@ const Row kTable[] = {
      ".......xf.g.r...."},
     {"held in a group stop",
      {Lifecycle::kAlive, PtraceStop::kGroup, ExceptionPhase::kNone, HoldPhase::kHeld},
-     ".......xf.g.r...."},
+     ".......xfbg.r...."},
+    {"held by an interrupt",
+     {Lifecycle::kAlive, PtraceStop::kTrap, ExceptionPhase::kNone, HoldPhase::kHeld},
+     ".......xfbg.r...."},
     {"in an exception",
      {Lifecycle::kAlive, PtraceStop::kSignal, ExceptionPhase::kRaised, HoldPhase::kNone, SIGSEGV},
      ".......xf.gh..123"},
@@ -128,7 +131,7 @@ const Row kTable[] = {
     {"dead", {Lifecycle::kDead, PtraceStop::kRunning}, "................."},
     {"held at an exec",
      {Lifecycle::kAlive, PtraceStop::kEvent, ExceptionPhase::kNone, HoldPhase::kHeld},
-     ".......xfbg.rv..."},
+     ".......xf.g.rv..."},
     {"told of its start", {Lifecycle::kAlive, PtraceStop::kTrap, ExceptionPhase::kRaised}, ".......xf.gh..123"},
 };
 

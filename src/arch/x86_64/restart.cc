@@ -178,6 +178,11 @@ std::optional<TimeLeft> FindTimeLeft(const Registers& registers, bool compat) {
   return time.address == 0 ? std::nullopt : std::optional(time);
 }
 
+bool MakesThread(int64_t number) {
+  constexpr int64_t kClone32 = 120;
+  return number == __NR_clone || number == __NR_clone3 || number == kClone32;
+}
+
 void SetSystemCall(Registers& registers, uint64_t address, int64_t number, uint64_t argument) {
   registers.rip = address;
   registers.rax = static_cast<uint64_t>(number);
