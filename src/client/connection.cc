@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <thread>
 
@@ -30,10 +31,13 @@ namespace {
 constexpr int64_t kStartNs = 10 * kNsPerSec;
 // A tracer that makes no room this long is looked after.
 constexpr int64_t kRoomNs = 100 * kNsPerMs;
+// How often it is looked whether a new tracer could not be executed.
+constexpr int64_t kLookNs = 20 * kNsPerMs;
 
 std::mutex g_start_lock;
 std::atomic<Connection*> g_connection = nullptr;
-std::atomic<bool> g_forked = false;
+// In a page that a forked child finds zeroed, in whatever way it was forked. Null until there is a tracer.
+std::atomic<const std::atomic<uint32_t>*> g_not_forked = nullptr;
 
 ring::SharedState& Shared(const ring::Channel& channel) {
   return *std::launder(reinterpret_cast<ring::SharedState*>(channel.shared().data()));
@@ -73,6 +77,24 @@ bool CopyOut(const ring::Message& message, T& value) {
   return true;
 }
 
+Result<void> MarkProcess() {
+  if (g_not_forked.load() != nullptr) return {};
+  const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  void* page = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return FailErrno("cannot map a page");
+  if (madvise(page, size, MADV_WIPEONFORK) != 0) return FailErrno("cannot mark a page");
+  g_not_forked.store(new (page) std::atomic<uint32_t>(1));
+  return {};
+}
+
+// What StartOrphan() gives at its end: why there is no program.
+Result<void> CheckErrors(int errors) {
+  pollfd fd{.fd = errors, .events = POLLIN, .revents = 0};
+  int failure = 0;
+  if (poll(&fd, 1, 0) != 1 || read(errors, &failure, sizeof(failure)) != sizeof(failure)) return {};
+  return Fail(Status::FromErrno("cannot start the tracer", failure));
+}
+
 }  // namespace
 
 std::string Answer::Sentence() const { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
@@ -81,39 +103,40 @@ std::string Answer::Sentence() const { return {reinterpret_cast<const char*>(byt
 
 Connection::Connection(ring::Channel channel) : channel_(std::move(channel)) {}
 
+bool Connection::IsForked() {
+  const std::atomic<uint32_t>* not_forked = g_not_forked.load(std::memory_order_relaxed);
+  return not_forked != nullptr && not_forked->load(std::memory_order_relaxed) == 0;
+}
+
 Result<Connection*> Connection::Get() {
-  if (g_forked.load()) {
+  if (IsForked()) {
     return Fail(Status{.zx = ZX_ERR_BAD_STATE,
                        .what = "this process was forked from one that has tasks; it can use them only after exec"});
   }
   if (Connection* there = g_connection.load(std::memory_order_acquire); there != nullptr && !there->dead())
     return there;
   const std::lock_guard lock(g_start_lock);
-  if (Connection* there = g_connection.load(); there != nullptr && !there->dead()) return there;
+  Connection* const before = g_connection.load();
+  if (before != nullptr && !before->dead()) return before;
+  if (const auto marked = MarkProcess(); !marked) return Fail(marked.error());
   auto channel = ring::Channel::Create(ring::kClientRingBytes, sizeof(ring::SharedState));
   if (!channel) return Fail(channel.error());
   // A forked child must not write into what the tracer reads.
   madvise(channel->mapping().data(), channel->mapping().size(), MADV_DONTFORK);
-  static const int at_fork = pthread_atfork(nullptr, nullptr, OnForkInChild);
-  static_cast<void>(at_fork);
-  // Never deleted: threads may be in it until the process ends.
-  auto* connection = new (std::nothrow) Connection(std::move(*channel));
-  if (connection == nullptr) return Fail(Status{.zx = ZX_ERR_NO_MEMORY, .what = "no memory"});
-  if (const auto started = connection->Start(); !started) return Fail(started.error());
-  connection->before_ = g_connection.load();
+  std::unique_ptr<Connection> made(new (std::nothrow) Connection(std::move(*channel)));
+  if (made == nullptr) return Fail(Status{.zx = ZX_ERR_NO_MEMORY, .what = "no memory"});
+  const uint64_t next_koid = before == nullptr ? 0 : Shared(before->channel_).next_koid.load();
+  if (const auto started = made->Start(next_koid); !started) return Fail(started.error());
+  made->before_ = before;
+  // Never deleted from here on: threads may be in it until the process ends.
+  Connection* const connection = made.release();
   TracerLink::SetCurrent(connection);
   g_connection.store(connection, std::memory_order_release);
   if (HasToBeServed()) connection->KeepTakingIn();
   return connection;
 }
 
-void Connection::OnForkInChild() {
-  g_forked = true;
-  TracerLink::SetCurrent(nullptr);
-  if (Connection* connection = g_connection.load(); connection != nullptr) connection->dead_ = true;
-}
-
-Result<void> Connection::Start() {
+Result<void> Connection::Start(uint64_t next_koid) {
   const auto tracer = FindHelper("zxtask-tracer");
   if (!tracer) return Fail(tracer.error());
   int ends[2];
@@ -121,20 +144,15 @@ Result<void> Connection::Start() {
   alive_.Reset(ends[0]);
   const UniqueFd tracers_end(ends[1]);
   const std::array<int, 2> fds = {channel_.fd(), tracers_end.get()};
-  if (auto started = StartOrphan({*tracer, "3", std::to_string(getpid()), ""}, fds); !started) return started;
-  ring::Message message;
-  const auto got = channel_.Receive(message, MonotonicNs() + kStartNs);
-  ring::HelloRecord hello;
-  if (!got || !*got || message.type != static_cast<uint32_t>(ring::MessageType::kHello) || !CopyOut(message, hello)) {
-    return Fail(Status{.zx = ZX_ERR_TIMED_OUT, .what = "the tracer does not answer; the machine may be out of memory"});
-  }
-  tracer_pid_ = hello.tracer_pid;
+  const auto errors = StartOrphan({*tracer, "3", std::to_string(getpid()), ""}, fds);
+  if (!errors) return Fail(errors.error());
+  if (auto heard = AwaitHello(errors->get()); !heard) return heard;
   tracer_pidfd_.Reset(static_cast<int>(syscall(SYS_pidfd_open, tracer_pid_, 0)));
   if (!tracer_pidfd_.valid()) return FailErrno("the tracer is gone again");
   // Yama lets a process be traced by those it names. Where there is no Yama, the call fails and nothing is lost.
   prctl(PR_SET_PTRACER, static_cast<unsigned long>(tracer_pid_), 0, 0, 0);
   const RefPtr<Job> root = Root::Get().root_job();
-  const ring::HelloCommand command{.pid = getpid(), .root_job = root->koid()};
+  const ring::HelloCommand command{.pid = getpid(), .root_job = root->koid(), .next_koid = next_koid};
   {
     const std::lock_guard lock(tables_lock_);
     jobs_[root->koid()] = {.job = root.get(), .keeps = root};
@@ -143,6 +161,24 @@ Result<void> Connection::Start() {
     return Fail(Status{.zx = ZX_ERR_INTERNAL, .what = "the ring is too small"});
   }
   return AwaitNotice(static_cast<uint32_t>(ring::NoticeType::kReady));
+}
+
+// That the descriptor is at its end says nothing: a child that the program has forked meanwhile may hold the other one.
+Result<void> Connection::AwaitHello(int errors) {
+  const int64_t deadline = MonotonicNs() + kStartNs;
+  ring::Message message;
+  while (MonotonicNs() < deadline) {
+    const auto got = channel_.Receive(message, std::min(deadline, MonotonicNs() + kLookNs));
+    ring::HelloRecord hello;
+    if (got && !*got) {
+      if (auto executed = CheckErrors(errors); !executed) return executed;
+      continue;
+    }
+    if (!got || message.type != static_cast<uint32_t>(ring::MessageType::kHello) || !CopyOut(message, hello)) break;
+    tracer_pid_ = hello.tracer_pid;
+    return {};
+  }
+  return Fail(Status{.zx = ZX_ERR_TIMED_OUT, .what = "the tracer does not answer; the machine may be out of memory"});
 }
 
 Result<void> Connection::AwaitNotice(uint32_t type) {
@@ -160,6 +196,8 @@ Result<void> Connection::AwaitNotice(uint32_t type) {
 
 uint64_t Connection::Write(ring::CommandType type, ring::Command command, std::span<const std::byte> bytes,
                            Pending* pending) {
+  // Somebody who is not here may hold the locks.
+  if (IsForked()) return 0;
   std::vector<std::byte> message(sizeof(command) + bytes.size());
   std::copy(bytes.begin(), bytes.end(), message.begin() + sizeof(command));
   std::unique_lock lock(send_lock_);

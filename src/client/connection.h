@@ -57,7 +57,8 @@ class Connection final : public TracerLink {
   // Sends one that has no answer. Its number.
   uint64_t Post(ring::CommandType type, ring::Command command);
 
-  [[nodiscard]] bool dead() const { return dead_.load(std::memory_order_acquire); }
+  // Also in a process that was forked from the one that has the tracer: nothing of it can be used there.
+  [[nodiscard]] bool dead() const { return dead_.load(std::memory_order_acquire) || IsForked(); }
   [[nodiscard]] pid_t tracer_pid() const { return tracer_pid_; }
   // The word that decides who answers an exception.
   [[nodiscard]] std::atomic<uint64_t>& slot(uint64_t index);
@@ -86,14 +87,14 @@ class Connection final : public TracerLink {
   bool Sleep(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns) override;
   void TakeIn() override;
   void KeepTakingIn() override;
-  std::vector<zx_koid_t> ListProcesses(zx_koid_t job) override;
+  zx_status_t ListProcesses(zx_koid_t job, std::vector<zx_koid_t>* out) override { return List(job, out); }
   RefPtr<Dispatcher> FindProcess(zx_koid_t job, zx_koid_t process) override;
   void KillJob(zx_koid_t job) override;
   void EndJob(zx_koid_t job) override;
   void EndPort(zx_koid_t port) override;
 
-  // The koids of a list, which may come in several parts.
-  [[nodiscard]] std::vector<zx_koid_t> List(zx_koid_t task);
+  // The koids of a list, which may come in several parts. PEER_CLOSED.
+  zx_status_t List(zx_koid_t task, std::vector<zx_koid_t>* out);
 
  private:
   // A thread that waits for an answer; on its stack.
@@ -107,9 +108,10 @@ class Connection final : public TracerLink {
   };
 
   explicit Connection(ring::Channel channel);
-  [[nodiscard]] Result<void> Start();
+  [[nodiscard]] static bool IsForked();
+  [[nodiscard]] Result<void> Start(uint64_t next_koid);
+  [[nodiscard]] Result<void> AwaitHello(int errors);
   [[nodiscard]] Result<void> AwaitNotice(uint32_t type);
-  static void OnForkInChild();
 
   uint64_t Write(ring::CommandType type, ring::Command command, std::span<const std::byte> bytes, Pending* pending);
   void WriteOrWait(std::unique_lock<std::mutex>& lock, ring::CommandType type, std::span<const std::byte> message);

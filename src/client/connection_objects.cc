@@ -27,12 +27,14 @@ RefPtr<Process> Connection::ProcessOf(const ring::TaskRecord& record) { return F
 RefPtr<Thread> Connection::ThreadOf(const ring::TaskRecord& record) { return FindOrMake<Thread>(record); }
 
 RefPtr<Task> Connection::FindTask(zx_koid_t koid) {
+  if (IsForked()) return {};
   const std::lock_guard lock(tables_lock_);
   const auto found = tasks_.find(koid);
   return found != tasks_.end() && found->second->TryAddRef() ? RefPtr<Task>::Adopt(found->second) : RefPtr<Task>();
 }
 
 void Connection::Forget(Task& task) {
+  if (IsForked()) return;
   {
     const std::lock_guard lock(tables_lock_);
     if (const auto found = tasks_.find(task.koid()); found != tasks_.end() && found->second == &task)
@@ -55,6 +57,7 @@ void Connection::EndThreadsOf(zx_koid_t process) {
 }
 
 void Connection::DropException(zx_koid_t thread) {
+  if (IsForked()) return;
   RefPtr<Thread> released;
   const std::lock_guard lock(tables_lock_);
   const auto found = excepted_.find(thread);
@@ -83,6 +86,7 @@ void Connection::Publish(const RefPtr<Port>& port) {
 void Connection::WatchDetached(const RefPtr<Process>& process) { DetachedWatcher::Get().Add(process); }
 
 void Connection::EndJob(zx_koid_t job) {
+  if (IsForked()) return;
   {
     const std::lock_guard lock(tables_lock_);
     if (jobs_.erase(job) == 0) return;
@@ -91,6 +95,7 @@ void Connection::EndJob(zx_koid_t job) {
 }
 
 void Connection::EndPort(zx_koid_t port) {
+  if (IsForked()) return;
   RefPtr<Port> released;
   std::vector<RefPtr<Thread>> excepted;
   {
@@ -106,6 +111,7 @@ void Connection::EndPort(zx_koid_t port) {
 }
 
 void Connection::KillJob(zx_koid_t job) {
+  if (IsForked()) return;
   {
     const std::lock_guard lock(tables_lock_);
     if (!jobs_.contains(job)) return;
@@ -113,20 +119,17 @@ void Connection::KillJob(zx_koid_t job) {
   static_cast<void>(Request(ring::CommandType::kKill, {.task = job}));
 }
 
-std::vector<zx_koid_t> Connection::List(zx_koid_t task) {
-  std::vector<zx_koid_t> koids;
+zx_status_t Connection::List(zx_koid_t task, std::vector<zx_koid_t>* out) {
   for (;;) {
-    const Answer answer = Request(ring::CommandType::kList, {.task = task, .key = koids.size()});
+    const Answer answer = Request(ring::CommandType::kList, {.task = task, .key = out->size()});
     const size_t count = answer.bytes.size() / sizeof(zx_koid_t);
-    if (answer.status != ZX_OK || count == 0) return koids;
-    const size_t before = koids.size();
-    koids.resize(before + count);
-    std::memcpy(koids.data() + before, answer.bytes.data(), count * sizeof(zx_koid_t));
-    if (koids.size() >= answer.task.koid) return koids;
+    if (answer.status != ZX_OK || count == 0) return answer.status;
+    const size_t before = out->size();
+    out->resize(before + count);
+    std::memcpy(out->data() + before, answer.bytes.data(), count * sizeof(zx_koid_t));
+    if (out->size() >= answer.task.koid) return ZX_OK;
   }
 }
-
-std::vector<zx_koid_t> Connection::ListProcesses(zx_koid_t job) { return List(job); }
 
 RefPtr<Dispatcher> Connection::FindProcess(zx_koid_t job, zx_koid_t process) {
   const Answer answer = Request(ring::CommandType::kFind, {.task = job, .other = process});

@@ -68,7 +68,8 @@ pid_t RawFork(int exit_signal) {
 
 Result<pid_t> ForkOrphan(const std::function<void()>& body) {
   int pipe_fds[2];
-  if (pipe2(pipe_fds, O_CLOEXEC) != 0) return FailErrno("cannot create a pipe");
+  // One that was killed has written nothing, and its end may be held by a child that the program has forked meanwhile.
+  if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0) return FailErrno("cannot create a pipe");
   const UniqueFd reader(pipe_fds[0]);
   const UniqueFd writer(pipe_fds[1]);
   const ScopedBlockSignals block_signals;

@@ -1,8 +1,10 @@
 // Making processes: a program in a new one, and one that runs already.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -45,9 +47,12 @@ struct Plan {
   std::vector<std::string> files;
   const SpawnRequest& request;
   pid_t tracer;
-  int go_fd;      // a byte comes when it may go on
+  int go_fd;      // a byte comes: whether it may go on
   int report_fd;  // takes SpawnReports
 };
+
+constexpr char kGo = 'g';
+constexpr char kGoAway = 'x';
 
 void Say(const Plan& plan, SpawnReport report) { (void)!write(plan.report_fd, &report, sizeof(report)); }
 
@@ -75,7 +80,7 @@ bool PlaceStdio(const std::array<int, 3>& stdio) {
   if (request.new_group) setpgid(0, 0);
   Say(plan, {.step = SpawnStep::kReady});
   char byte = 0;
-  if (read(plan.go_fd, &byte, 1) != 1) _exit(127);
+  if (read(plan.go_fd, &byte, 1) != 1 || byte != kGo) _exit(127);
   if (!PlaceStdio(request.stdio)) GiveUp(plan, SpawnStep::kStdio, errno);
   if (request.cwd != nullptr && chdir(request.cwd) != 0) GiveUp(plan, SpawnStep::kCwd, errno);
   RestoreCallersSignalMask();
@@ -141,6 +146,49 @@ struct Pipe {
   }
 };
 
+// What the new process has said, if it has. That its pipe is at its end is not waited for: a child that the program forks
+// meanwhile holds the other end as well.
+bool TakeReport(const Pipe& reports, SpawnReport& out) {
+  pollfd fd{.fd = reports.reader.get(), .events = POLLIN, .revents = 0};
+  return poll(&fd, 1, 0) == 1 && read(fd.fd, &out, sizeof(out)) == sizeof(out);
+}
+
+// False when the process ended before it said anything.
+bool AwaitReport(const Pipe& reports, pid_t pid, SpawnReport& out) {
+  const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!process.valid()) return TakeReport(reports, out);
+  std::array<pollfd, 2> fds = {pollfd{.fd = reports.reader.get(), .events = POLLIN, .revents = 0},
+                               pollfd{.fd = process.get(), .events = POLLIN, .revents = 0}};
+  while (poll(fds.data(), fds.size(), -1) < 0 && errno == EINTR) {
+  }
+  return TakeReport(reports, out);
+}
+
+Result<Made> TakeUp(Connection& connection, const RefPtr<Job>& job, const SpawnRequest& request, pid_t pid,
+                    const Pipe& reports) {
+  SpawnReport report;
+  // Yama lets it be traced only once it has said by whom.
+  if (!AwaitReport(reports, pid, report)) {
+    return Fail(Status{.zx = ZX_ERR_IO, .what = "the new process was killed before it was one"});
+  }
+  const Answer answer =
+      connection.Request(ring::CommandType::kSpawn, {.task = job->koid(), .options = !request.start, .pid = pid});
+  if (answer.status != ZX_OK) return Fail(Refused(answer));
+  return Make(connection, answer);
+}
+
+// Waits until it has executed its program, and that is to be started or runs.
+Result<void> AwaitExec(const Made& made, const SpawnRequest& request, const Pipe& reports) {
+  const Answer there =
+      made.process->connection().Request(ring::CommandType::kAwaitExec, {.task = made.process->koid()});
+  SpawnReport report;
+  if (there.status == ZX_OK) return {};
+  if (TakeReport(reports, report)) return Fail(Failure(request, report));
+  // One that was to run may have come to its end by now.
+  if (request.start && there.status == ZX_ERR_BAD_STATE) return {};
+  return Fail(Refused(there));
+}
+
 }  // namespace
 
 Result<Made> Spawn(const RefPtr<Job>& job, const SpawnRequest& request) {
@@ -162,24 +210,10 @@ Result<Made> Spawn(const RefPtr<Job>& job, const SpawnRequest& request) {
     BecomeProgram(plan);
   });
   if (!pid) return Fail(pid.error());
-  reports.writer.Reset();
-  SpawnReport report;
-  // Yama lets it be traced only once it has said by whom.
-  if (read(reports.reader.get(), &report, sizeof(report)) != sizeof(report)) {
-    return Fail(Status{.zx = ZX_ERR_IO, .what = "the new process was killed before it was one"});
-  }
-  const Answer answer =
-      (*connection)->Request(ring::CommandType::kSpawn, {.task = job->koid(), .options = !request.start, .pid = *pid});
-  // Without a byte it ends by itself.
-  if (answer.status != ZX_OK) return Fail(Refused(answer));
-  auto made = Make(**connection, answer);
+  auto made = TakeUp(**connection, job, request, *pid, reports);
+  (void)!write(go.writer.get(), made ? &kGo : &kGoAway, 1);
   if (!made) return made;
-  (void)!write(go.writer.get(), "g", 1);
-  if (read(reports.reader.get(), &report, sizeof(report)) == sizeof(report)) return Fail(Failure(request, report));
-  if (!request.start) {
-    const Answer parked = (*connection)->Request(ring::CommandType::kAwaitParked, {.task = made->process->koid()});
-    if (parked.status != ZX_OK) return Fail(Refused(parked));
-  }
+  if (const auto executed = AwaitExec(*made, request, reports); !executed) return Fail(executed.error());
   made->process->SetName(name.substr(name.rfind('/') + 1));
   made->thread->SetName(name.substr(name.rfind('/') + 1));
   return made;

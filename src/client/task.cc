@@ -105,8 +105,8 @@ RefPtr<Dispatcher> Process::FindChild(zx_koid_t koid) {
   return thread;
 }
 
-std::vector<zx_koid_t> Process::ListKoids(uint32_t /*topic*/) {
-  return IsOver() ? std::vector<zx_koid_t>() : connection().List(koid());
+zx_status_t Process::ListKoids(uint32_t /*topic*/, std::vector<zx_koid_t>* out) {
+  return IsOver() ? ZX_OK : connection().List(koid(), out);
 }
 
 zx_info_process_t Process::Info() {
@@ -278,6 +278,7 @@ void Thread::ForgetExceptionOf(zx_koid_t port) {
 }
 
 bool Thread::AnswerHere(zx_koid_t port, bool try_next, zx_status_t* out) {
+  if (connection().dead()) return false;
   const std::lock_guard lock(exception_lock_);
   if (!exception_) return false;
   std::atomic<uint64_t>& word = connection().slot(exception_->slot);

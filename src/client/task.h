@@ -68,7 +68,7 @@ class Process final : public Task {
   [[nodiscard]] bool has_children() const override { return true; }
   [[nodiscard]] zx_koid_t related_koid() const override { return job_; }
   [[nodiscard]] RefPtr<Dispatcher> FindChild(zx_koid_t koid) override;
-  [[nodiscard]] std::vector<zx_koid_t> ListKoids(uint32_t topic) override;
+  zx_status_t ListKoids(uint32_t topic, std::vector<zx_koid_t>* out) override;
   zx_status_t ReadRecord(uint32_t topic, std::span<std::byte> record) override;
   void OnLastHandleClosed() override;
 

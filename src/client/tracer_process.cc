@@ -163,12 +163,12 @@ Result<void> StartDetached(const std::vector<std::string>& arguments, int ring_f
   return AwaitExec(reader.get(), arguments[0]);
 }
 
-Result<void> StartOrphan(const std::vector<std::string>& arguments, std::span<const int> fds) {
+Result<UniqueFd> StartOrphan(const std::vector<std::string>& arguments, std::span<const int> fds) {
   const std::vector<char*> argv = Pointers(arguments);
   int pipe_fds[2];
   if (pipe2(pipe_fds, O_CLOEXEC) != 0) return FailErrno("cannot create a pipe");
-  const UniqueFd reader(pipe_fds[0]);
-  UniqueFd writer(pipe_fds[1]);
+  UniqueFd reader(pipe_fds[0]);
+  const UniqueFd writer(pipe_fds[1]);
   const auto forked = client::ForkOrphan([&] {
     setsid();
     sigset_t none;
@@ -177,8 +177,7 @@ Result<void> StartOrphan(const std::vector<std::string>& arguments, std::span<co
     BecomeTracer(argv.data(), fds, writer.get());
   });
   if (!forked) return Fail(forked.error());
-  writer.Reset();
-  return AwaitExec(reader.get(), arguments[0]);
+  return reader;
 }
 
 }  // namespace zxctl

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/unique_fd.h"
 
 namespace zxctl {
 
@@ -18,7 +19,7 @@ namespace zxctl {
 [[nodiscard]] Result<void> StartDetached(const std::vector<std::string>& arguments, int ring_fd);
 
 // The same for a program that goes on as it is, with threads and children of its own: it notices nothing. `fds` stand from 3
-// on there.
-[[nodiscard]] Result<void> StartOrphan(const std::vector<std::string>& arguments, std::span<const int> fds);
+// on there. Returns at once; an errno can be read from the descriptor if the program could not be executed.
+[[nodiscard]] Result<UniqueFd> StartOrphan(const std::vector<std::string>& arguments, std::span<const int> fds);
 
 }  // namespace zxctl

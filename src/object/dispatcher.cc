@@ -6,7 +6,7 @@ namespace zxctl {
 
 RefPtr<Dispatcher> Dispatcher::FindChild(zx_koid_t /*koid*/) { return {}; }
 
-std::vector<zx_koid_t> Dispatcher::ListKoids(uint32_t /*topic*/) { return {}; }
+zx_status_t Dispatcher::ListKoids(uint32_t /*topic*/, std::vector<zx_koid_t>* /*out*/) { return ZX_OK; }
 
 zx_status_t Dispatcher::ReadRecord(uint32_t /*topic*/, std::span<std::byte> /*record*/) { return ZX_ERR_NOT_SUPPORTED; }
 

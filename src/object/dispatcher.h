@@ -33,8 +33,9 @@ class Dispatcher : public RefCounted {
   [[nodiscard]] virtual zx_koid_t related_koid() const { return ZX_KOID_INVALID; }
   // The child with this number; null if there is none.
   [[nodiscard]] virtual RefPtr<Dispatcher> FindChild(zx_koid_t koid);
-  // The numbers that a list topic of zx_object_get_info() gives. May throw std::bad_alloc.
-  [[nodiscard]] virtual std::vector<zx_koid_t> ListKoids(uint32_t topic);
+  // The numbers that a list topic of zx_object_get_info() gives; PEER_CLOSED when nobody can tell any more. May throw
+  // std::bad_alloc.
+  virtual zx_status_t ListKoids(uint32_t topic, std::vector<zx_koid_t>* out);
   // Fills the record of a topic that only this kind of object has; `record` has its size. NOT_SUPPORTED if there is none.
   virtual zx_status_t ReadRecord(uint32_t topic, std::span<std::byte> record);
   // No handle refers to it any more. Without any lock. An object whose tasks live on may get handles again.

@@ -82,16 +82,14 @@ RefPtr<Dispatcher> Job::FindChild(zx_koid_t koid) {
   return link == nullptr ? RefPtr<Dispatcher>() : link->FindProcess(this->koid(), koid);
 }
 
-std::vector<zx_koid_t> Job::ListKoids(uint32_t topic) {
-  std::vector<zx_koid_t> koids;
+zx_status_t Job::ListKoids(uint32_t topic, std::vector<zx_koid_t>* out) {
   if (topic != ZX_INFO_JOB_CHILDREN) {
     TracerLink* link = TracerLink::Current();
-    return link == nullptr ? koids : link->ListProcesses(koid());
+    return link == nullptr ? ZX_OK : link->ListProcesses(koid(), out);
   }
   const std::lock_guard lock(children_lock_);
-  for (Job* child = children_.First(); child != nullptr; child = children_.After(*child))
-    koids.push_back(child->koid());
-  return koids;
+  for (Job* child = children_.First(); child != nullptr; child = children_.After(*child)) out->push_back(child->koid());
+  return ZX_OK;
 }
 
 }  // namespace zxctl

@@ -35,7 +35,7 @@ class Job final : public Dispatcher, public ListHook<AmongSiblings> {
   [[nodiscard]] zx_koid_t related_koid() const override { return parent_ ? parent_->koid() : ZX_KOID_INVALID; }
   [[nodiscard]] RefPtr<Dispatcher> FindChild(zx_koid_t koid) override;
   // Each in the order of their creation.
-  [[nodiscard]] std::vector<zx_koid_t> ListKoids(uint32_t topic) override;
+  zx_status_t ListKoids(uint32_t topic, std::vector<zx_koid_t>* out) override;
 
   [[nodiscard]] const RefPtr<Job>& parent() const { return parent_; }
   // Ends it and all jobs in it: nothing can be made in them any more, and their processes are killed.

@@ -38,8 +38,8 @@ class TracerLink {
   // From now on a thread of its own takes in whatever comes.
   virtual void KeepTakingIn() = 0;
 
-  // The processes of a job. May throw std::bad_alloc.
-  virtual std::vector<zx_koid_t> ListProcesses(zx_koid_t job) = 0;
+  // The processes of a job. PEER_CLOSED. May throw std::bad_alloc.
+  virtual zx_status_t ListProcesses(zx_koid_t job, std::vector<zx_koid_t>* out) = 0;
   virtual RefPtr<Dispatcher> FindProcess(zx_koid_t job, zx_koid_t process) = 0;
   virtual void KillJob(zx_koid_t job) = 0;
   // The job is about to go.

@@ -20,7 +20,7 @@ enum class CommandType : uint32_t {
   kNewJob = 65,    // task: the job; other: its parent. No answer
   kEndJob,         // task: a job without processes that nobody refers to. No answer
   kSpawn,          // pid: a process that waits to execute a program; task: its job; options: 1 parks it
-  kAwaitParked,    // task: a process that is to be parked; the answer comes when it is
+  kAwaitExec,      // task: a process that waits to execute a program; the answer comes when it has
   kAttach,         // pid, task: the job
   kDetach,         // task: a process
   kStart,          // task: a parked process
@@ -56,7 +56,8 @@ enum class NoticeType : uint32_t {
 struct HelloCommand {
   int32_t pid = 0;
   uint32_t reserved = 0;
-  uint64_t root_job = 0;  // the client's number for the job that everything is in
+  uint64_t root_job = 0;   // the client's number for the job that everything is in
+  uint64_t next_koid = 0;  // tasks of tracers that it had before had all lower ones
 };
 
 struct ReadyNotice {
@@ -153,7 +154,10 @@ inline constexpr size_t kSlots = 4096;
 struct SharedState {
   // The tracer's thread id while it lives; the kernel sets FUTEX_OWNER_DIED and wakes a waiter when it ends.
   std::atomic<uint32_t> tracer_life;
-  uint32_t reserved[15];
+  uint32_t reserved;
+  // No task that the client was told of has this koid, or a higher one; it outlives the tracer.
+  std::atomic<uint64_t> next_koid;
+  uint32_t reserved_too[12];
   std::atomic<uint64_t> slots[kSlots];
 };
 

@@ -44,15 +44,21 @@ Client::Client(ring::Channel channel, UniqueFd alive, const ring::HelloCommand& 
       pidfd_(static_cast<int>(syscall(SYS_pidfd_open, hello.pid, 0))),
       tracer_(tracer),
       router_(router) {
+  tracer_.tree().SkipKoids(hello.next_koid);
   Job& root = tracer_.tree().root_job();
   jobs_[hello.root_job] = &root;
   job_koids_[root.koid] = hello.root_job;
   const ring::ReadyNotice ready{.tracer_pid = getpid()};
-  outbox_.Send(static_cast<uint32_t>(ring::NoticeType::kReady), std::as_bytes(std::span(&ready, 1)));
+  Put(ring::NoticeType::kReady, std::as_bytes(std::span(&ready, 1)));
   Flush();
 }
 
 Client::~Client() = default;
+
+void Client::Put(ring::NoticeType type, std::span<const std::byte> head, std::span<const std::byte> tail) {
+  Shared(channel_).next_koid.store(tracer_.tree().next_koid(), std::memory_order_relaxed);
+  outbox_.Send(static_cast<uint32_t>(type), head, tail);
+}
 
 bool Client::TakeCommands() {
   ring::Message message;
@@ -145,7 +151,8 @@ void Client::MarkDirty(Koid koid) {
 // The client may have been told of the task anew while it gave up the object it had.
 void Client::Unwatch(Koid koid, uint64_t grants) {
   const auto found = watched_.find(koid);
-  if (found == watched_.end()) return;
+  // It is dead; now nobody can unbind anything from it either.
+  if (found == watched_.end()) return router_.bindings().ForgetTask(koid);
   found->second.grants -= std::min(grants, found->second.grants);
   if (found->second.grants == 0) watched_.erase(found);
 }
@@ -170,7 +177,7 @@ void Client::SendDirty() {
     const auto known = job_koids_.find(koid);
     if (job == nullptr || known == job_koids_.end()) continue;
     const ring::JobRecord record{.koid = known->second, .processes = job->processes};
-    outbox_.Send(static_cast<uint32_t>(ring::NoticeType::kJob), std::as_bytes(std::span(&record, 1)));
+    Put(ring::NoticeType::kJob, std::as_bytes(std::span(&record, 1)));
   }
 }
 
@@ -183,7 +190,7 @@ ring::TaskRecord Client::ForClient(ring::TaskRecord record) const {
 
 void Client::SendTask(ring::TaskRecord record) {
   record = ForClient(record);
-  outbox_.Send(static_cast<uint32_t>(ring::NoticeType::kTask), std::as_bytes(std::span(&record, 1)));
+  Put(ring::NoticeType::kTask, std::as_bytes(std::span(&record, 1)));
 }
 
 void Client::OnProcessBorn(const Process& process) { MarkJobDirty(*process.job); }
@@ -194,7 +201,8 @@ void Client::OnThreadChanged(const Thread& thread) {
 
 void Client::OnThreadGone(const Thread& thread) {
   tokens_.erase(thread.koid);
-  if (watched_.erase(thread.koid) == 0 || thread.process == nullptr) return;
+  if (watched_.erase(thread.koid) == 0) return router_.bindings().ForgetTask(thread.koid);
+  if (thread.process == nullptr) return;
   ring::TaskRecord record = RecordOf(thread);
   record.life = thread.process->detaching && thread.state.life == Lifecycle::kAlive ? ring::TaskLife::kDetached
                                                                                     : ring::TaskLife::kDead;
@@ -211,6 +219,8 @@ void Client::OnProcessGone(const Process& process, int wait_status) {
     record.wait_status = wait_status;
     record.return_code = ReturnCode(wait_status);
     SendTask(record);
+  } else {
+    router_.bindings().ForgetTask(process.koid);
   }
   // A detach is over with the process, and what was to be parked will not be.
   AnswerWaiting(process.koid, process.detaching ? ZX_OK : ZX_ERR_BAD_STATE);
@@ -223,6 +233,8 @@ void Client::OnProcessDetached(const Process& process) {
     ring::TaskRecord record = RecordOf(process);
     record.life = ring::TaskLife::kDetached;
     SendTask(record);
+  } else {
+    router_.bindings().ForgetTask(process.koid);
   }
   AnswerWaiting(process.koid, ZX_OK);
 }
@@ -261,7 +273,7 @@ HandlerAnswer Client::OfferTo(PortHandler& handler, const ExceptionPacket& packe
   notice.generation = slot.generation;
   // The client makes itself an object of the thread by this, and hears of its end.
   WatchTask(packet.thread);
-  outbox_.Send(static_cast<uint32_t>(ring::NoticeType::kException), std::as_bytes(std::span(&notice, 1)));
+  Put(ring::NoticeType::kException, std::as_bytes(std::span(&notice, 1)));
   return HandlerAnswer::kPending;
 }
 
@@ -269,7 +281,7 @@ void Client::TellOf(PortHandler& handler, const ExceptionPacket& packet) {
   ring::ExceptionNotice notice = NoticeOf(handler, packet);
   notice.slot = ring::kSlots;  // no answer is expected
   WatchTask(packet.thread);
-  outbox_.Send(static_cast<uint32_t>(ring::NoticeType::kException), std::as_bytes(std::span(&notice, 1)));
+  Put(ring::NoticeType::kException, std::as_bytes(std::span(&notice, 1)));
 }
 
 void Client::WithdrawFrom(pid_t tid) {

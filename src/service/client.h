@@ -88,8 +88,9 @@ class Client {
   // ---- commands (commands.cc) ----
   void Dispatch(const ring::Message& message);
   void DoSpawnOrAttach(const ring::Command& command, bool attach);
+  void Refuse(const ring::Command& command, const Status& status);
   void DoDetach(const ring::Command& command);
-  void DoAwaitParked(const ring::Command& command);
+  void DoAwaitExec(const ring::Command& command);
   void DoStart(const ring::Command& command);
   void DoEndNewborn(const ring::Command& command);
   void DoBind(const ring::Command& command);
@@ -124,6 +125,7 @@ class Client {
   void Answer(const ring::Command& command, int32_t zx, std::string_view what = {}, int sys_errno = 0);
   void Answer(const ring::Command& command, const Status& status);
   void AnswerWaiting(Koid process, int32_t zx);
+  void Put(ring::NoticeType type, std::span<const std::byte> head, std::span<const std::byte> tail = {});
   void AnswerBytes(const ring::Command& command, std::span<const std::byte> bytes, uint64_t count = 0);
   template <typename T>
   void AnswerWith(const ring::Command& command, const T& value) {
@@ -165,7 +167,9 @@ class Client {
   std::vector<Koid> dirty_;
   std::unordered_set<Koid> dirty_jobs_;
   std::unordered_map<Koid, Tokens> tokens_;
-  std::unordered_map<Koid, ring::Command> waiting_;  // who waits until a process is parked, or let go
+  std::unordered_map<Koid, ring::Command> waiting_;  // who waits until a process has executed its program, or is let go
+  // Who waits until a process is let go again that could not be attached to.
+  std::unordered_map<Koid, std::pair<ring::Command, Status>> refused_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
   std::unordered_map<pid_t, uint32_t> slot_of_;  // by tid

@@ -47,8 +47,8 @@ void Client::Dispatch(const ring::Message& message) {
       return DoEndJob(command);
     case ring::CommandType::kSpawn:
       return DoSpawnOrAttach(command, false);
-    case ring::CommandType::kAwaitParked:
-      return DoAwaitParked(command);
+    case ring::CommandType::kAwaitExec:
+      return DoAwaitExec(command);
     case ring::CommandType::kAttach:
       return DoSpawnOrAttach(command, true);
     case ring::CommandType::kDetach:
@@ -102,7 +102,7 @@ void Client::Dispatch(const ring::Message& message) {
 void Client::Send(uint64_t seq, int32_t zx, int sys_errno, const ring::TaskRecord& task,
                   std::span<const std::byte> bytes) {
   const ring::Reply reply{.seq = seq, .zx = zx, .sys_errno = sys_errno, .task = task};
-  outbox_.Send(static_cast<uint32_t>(ring::NoticeType::kReply), std::as_bytes(std::span(&reply, 1)), bytes);
+  Put(ring::NoticeType::kReply, std::as_bytes(std::span(&reply, 1)), bytes);
 }
 
 void Client::Answer(const ring::Command& command, int32_t zx, std::string_view what, int sys_errno) {
@@ -152,13 +152,20 @@ void Client::DoSpawnOrAttach(const ring::Command& command, bool attach) {
   if (job->second->killed) return Answer(command, ZX_ERR_BAD_STATE, "the job was killed");
   const auto taken = attach ? tracer_.AttachProcess(command.pid, *job->second)
                             : tracer_.SeizeNewborn(command.pid, *job->second, command.options != 0);
-  if (!taken) return Answer(command, taken.error());
+  if (!taken) return Refuse(command, taken.error());
   const Process& process = **taken;
   const Thread& leader = *process.threads.front();
   WatchTask(process.koid);
   WatchTask(leader.koid);
   const ring::TaskRecord thread = ForClient(RecordOf(leader));
   AnswerTask(command, RecordOf(process), std::as_bytes(std::span(&thread, 1)));
+}
+
+// What has been taken up of the process by then is let go first: afterwards it is as it was.
+void Client::Refuse(const ring::Command& command, const Status& status) {
+  const Process* process = tracer_.tree().FindProcess(command.pid);
+  if (process == nullptr || !process->detaching || refused_.contains(process->koid)) return Answer(command, status);
+  refused_.try_emplace(process->koid, command, status);
 }
 
 void Client::DoDetach(const ring::Command& command) {
@@ -171,14 +178,17 @@ void Client::DoDetach(const ring::Command& command) {
   tracer_.DetachProcess(*process);
 }
 
-void Client::DoAwaitParked(const ring::Command& command) {
+void Client::DoAwaitExec(const ring::Command& command) {
   const Process* process = tracer_.tree().FindProcessByKoid(command.task);
   if (process == nullptr) return Answer(command, ZX_ERR_BAD_STATE, "the program died before its first instruction");
-  if (process->parked) return Answer(command, ZX_OK);
+  if (process->at_exec == AtExec::kNothing) return Answer(command, ZX_OK);
   waiting_[command.task] = command;
 }
 
 void Client::AnswerWaiting(Koid process, int32_t zx) {
+  if (const auto refused = refused_.extract(process); !refused.empty()) {
+    Answer(refused.mapped().first, refused.mapped().second);
+  }
   const auto waiting = waiting_.extract(process);
   if (waiting.empty()) return;
   Answer(waiting.mapped(), zx, zx == ZX_OK ? "" : "the program died before its first instruction");
@@ -187,6 +197,7 @@ void Client::AnswerWaiting(Koid process, int32_t zx) {
 void Client::DoStart(const ring::Command& command) {
   Process* process = tracer_.tree().FindProcessByKoid(command.task);
   if (process == nullptr) return Answer(command, Gone());
+  if (process->killed) return Answer(command, Gone());
   if (!process->parked) return Answer(command, ZX_ERR_BAD_STATE, "the process has been started already");
   tracer_.StartProcess(*process);
   // Whoever has started it must not find it new.

@@ -100,11 +100,13 @@ zx_status_t GiveRecord(const Call& call, const Topic& topic, Dispatcher& object,
 zx_status_t GiveList(const Call& call, const Topic& topic, Dispatcher& object, const Answer& answer) {
   const size_t room = answer.size / sizeof(zx_koid_t);
   std::vector<zx_koid_t> koids;
+  zx_status_t status = ZX_OK;
   try {
-    koids = object.ListKoids(topic.topic);
+    status = object.ListKoids(topic.topic, &koids);
   } catch (const std::bad_alloc&) {
     return call.Fail(ZX_ERR_NO_MEMORY, "the list", Mistake::kNoMemory);
   }
+  if (status != ZX_OK) return call.FailBecause(status, {});
   const size_t given = std::min(room, koids.size());
   if (given != 0) std::memcpy(answer.buffer, koids.data(), given * sizeof(zx_koid_t));
   answer.Count(given, koids.size());

@@ -13,6 +13,12 @@ RefPtr<Job> Child(const RefPtr<Job>& parent) {
   return job;
 }
 
+std::vector<zx_koid_t> ListOf(Job& job, uint32_t topic) {
+  std::vector<zx_koid_t> koids;
+  EXPECT_EQ(job.ListKoids(topic, &koids), ZX_OK);
+  return koids;
+}
+
 TEST(Job, KnowsItsParentByNumber) {
   const auto root = Job::CreateRoot();
   const auto job = Child(root);
@@ -27,9 +33,9 @@ TEST(Job, ListsItsOwnChildrenInTheOrderOfTheirCreation) {
   const auto first = Child(root);
   const auto second = Child(root);
   const auto grandchild = Child(first);
-  EXPECT_EQ(root->ListKoids(ZX_INFO_JOB_CHILDREN), (std::vector{first->koid(), second->koid()}));
-  EXPECT_EQ(first->ListKoids(ZX_INFO_JOB_CHILDREN), std::vector{grandchild->koid()});
-  EXPECT_TRUE(root->ListKoids(ZX_INFO_JOB_PROCESSES).empty());
+  EXPECT_EQ(ListOf(*root, ZX_INFO_JOB_CHILDREN), (std::vector{first->koid(), second->koid()}));
+  EXPECT_EQ(ListOf(*first, ZX_INFO_JOB_CHILDREN), std::vector{grandchild->koid()});
+  EXPECT_TRUE(ListOf(*root, ZX_INFO_JOB_PROCESSES).empty());
 }
 
 TEST(Job, FindsItsOwnChildrenByNumber) {
@@ -50,7 +56,7 @@ TEST(Job, LeavesTheTreeWithItsLastReferenceAndLivesForItsChildren) {
   EXPECT_TRUE(root->FindChild(koid));
   grandchild = {};
   EXPECT_FALSE(root->FindChild(koid));
-  EXPECT_TRUE(root->ListKoids(ZX_INFO_JOB_CHILDREN).empty());
+  EXPECT_TRUE(ListOf(*root, ZX_INFO_JOB_CHILDREN).empty());
 }
 
 TEST(Job, NoJobsFollowsTheChildren) {

@@ -173,14 +173,17 @@ void Session::OnThreadChanged(Thread& thread) {
 }
 
 void Session::OnThreadGone(Thread& thread) {
+  router_.EndTask(thread.koid);
   if (client_is_there_) client_->OnThreadGone(thread);
 }
 
 void Session::OnProcessGone(Process& process, int wait_status) {
+  router_.EndTask(process.koid);
   if (client_is_there_) client_->OnProcessGone(process, wait_status);
 }
 
 void Session::OnProcessDetached(Process& process) {
+  router_.EndTask(process.koid);
   if (client_is_there_) client_->OnProcessDetached(process);
 }
 
