@@ -238,6 +238,7 @@ void Tracer::DetachProcess(Process& process) {
   std::vector<pid_t> tids;
   for (const Thread* thread : process.threads) tids.push_back(thread->tid);
   for (const pid_t tid : tids) {
+    LetExit(tid);
     Thread* thread = tree_.FindThread(tid);
     if (thread != nullptr && thread->state.life != Lifecycle::kExiting) LeaveWhenHeld(*thread);
   }

@@ -122,7 +122,8 @@ void Tracer::RememberFirstFault(Thread& thread, const SignalRecord& signal, std:
 void Tracer::OnExitStop(Thread& thread) {
   uint64_t status = 0;
   const Process* process = thread.process;
-  if (process != nullptr && ops_.GetEventMessage(thread.tid, status).ok()) {
+  // Of one that is being let go nobody is told any more.
+  if (process != nullptr && !process->detaching && ops_.GetEventMessage(thread.tid, status).ok()) {
     const WaitStatus decoded = DecodeWait(static_cast<int>(status));
     const bool silent = decoded.kind == WaitKind::kKilled && DefaultActionOf(decoded.signo) == DefaultAction::kCore &&
                         process->dying_tid == 0;
@@ -137,15 +138,19 @@ void Tracer::OnExitStop(Thread& thread) {
 // core: what a handler has not answered by then, nobody waits for.
 void Tracer::BeginDying(Thread& thread) {
   thread.process->dying_tid = thread.tid;
-  std::vector<pid_t> exiting;
+  std::vector<pid_t> others;
   for (const Thread* other : thread.process->threads) {
-    const bool waits = other->state.life == Lifecycle::kExiting && other->state.exception == ExceptionPhase::kRaised;
-    if (waits && other != &thread) exiting.push_back(other->tid);
+    if (other != &thread) others.push_back(other->tid);
   }
-  for (const pid_t tid : exiting) {
-    sink_.Withdraw(tid);
-    Apply(tid, Of(EventKind::kAnswerResume, 0));
-  }
+  for (const pid_t tid : others) LetExit(tid);
+}
+
+void Tracer::LetExit(pid_t tid) {
+  const Thread* thread = tree_.FindThread(tid);
+  if (thread == nullptr || thread->state.life != Lifecycle::kExiting) return;
+  if (thread->state.exception != ExceptionPhase::kRaised) return;
+  sink_.Withdraw(tid);
+  Apply(tid, Of(EventKind::kAnswerResume, 0));
 }
 
 bool Tracer::OfferForcedDeath(Thread& thread, int signo) {

@@ -143,9 +143,7 @@ void Tracer::KillJob(Job& job) {
 Result<void> Tracer::KillThread(Thread& thread) {
   if (thread.process->parked) return KillProcess(*thread.process), Result<void>{};
   if (thread.state.life == Lifecycle::kExiting) {
-    if (thread.state.exception != ExceptionPhase::kRaised) return {};
-    sink_.Withdraw(thread.tid);
-    return Apply(thread.tid, {.kind = EventKind::kAnswerResume}), Result<void>{};
+    return LetExit(thread.tid), Result<void>{};
   }
   arch::Registers registers{};
   if (ops_.GetRegisters(thread.tid, registers).ok() && arch::CodeBits(registers) == arch::Bits::k32) {

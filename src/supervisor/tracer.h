@@ -208,6 +208,8 @@ class Tracer {
   // True when the death, or the exit, has to be answered before it goes on.
   bool OfferForcedDeath(Thread& thread, int signo);
   bool OfferExit(Thread& thread);
+  // A thread that waits at its exit for an answer waits no longer.
+  void LetExit(pid_t tid);
   bool FaultsAllTheTime(Thread& thread);
   void OfferToDebugger(Thread& thread, int signo);
   bool ReadSignal(Thread& thread, SignalRecord& out);

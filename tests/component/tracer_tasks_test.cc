@@ -135,6 +135,32 @@ TEST_F(TracerTasksTest, OneThatWasKilledIsNeverStarted) {
   EXPECT_EQ(ops.calls, (std::vector<std::string>{"kill 300"}));
 }
 
+// ---- letting go ----
+
+TEST_F(TracerTasksTest, ADetachWaitsForNoAnswerAboutAnExit) {
+  AddThread(101);
+  sink.wants_exits = true;
+  ops.tracees[101].registers.orig_rax = SYS_exit;
+  Wait(101, EventStop(PTRACE_EVENT_EXIT));
+  ASSERT_EQ(sink.raised.size(), 1U);
+  ops.calls.clear();
+  tracer.DetachProcess(*tracer.tree().FindProcess(kRoot));
+  EXPECT_EQ(sink.withdrawn, std::vector<pid_t>{101});
+  EXPECT_EQ(ops.Count("cont 101 0"), 1);
+  Wait(kRoot, EventStop(PTRACE_EVENT_STOP));
+  EXPECT_EQ(tracer.tree().FindProcess(kRoot), nullptr);
+}
+
+TEST_F(TracerTasksTest, AnExitDuringADetachAsksNobody) {
+  AddThread(101);
+  sink.wants_exits = true;
+  ops.tracees[101].registers.orig_rax = SYS_exit;
+  tracer.DetachProcess(*tracer.tree().FindProcess(kRoot));
+  Wait(101, EventStop(PTRACE_EVENT_EXIT));
+  EXPECT_TRUE(sink.raised.empty());
+  EXPECT_EQ(ops.Count("cont 101 0"), 1);
+}
+
 // ---- killing one thread ----
 
 TEST_F(TracerTasksTest, AThreadKilledAtASignalPutsItBack) {
