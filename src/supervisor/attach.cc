@@ -38,6 +38,12 @@ Result<void> CheckAttachable(pid_t pid, const std::optional<TaskFacts>& facts, s
   return Fail(TracedBy(fmt::format("process {}", pid), facts->tracer));
 }
 
+Status DoesNotGetOn(pid_t pid) {
+  return {.zx = ZX_ERR_BAD_STATE,
+          .sys_errno = EBUSY,
+          .what = fmt::format("process {} is executing a program and does not get on with it", pid)};
+}
+
 }  // namespace
 
 // ---- taking up -------------------------------------------------------------------------------------------------------
@@ -92,18 +98,21 @@ Result<Process*> Tracer::AttachProcess(pid_t pid, Job& job) {
   }
   const auto attachable = CheckAttachable(pid, facts, threads);
   if (!attachable) return Fail(attachable.error());
-  const auto first = SeizeFirst(pid);
-  if (!first) return Fail(first.error());
-  Process& process = NewProcess(pid, job);
-  AddRunning(process, *first);
-  const auto all = SeizeAllThreads(pid);
-  Process* there = tree_.FindProcess(pid);
-  if (all && there != nullptr) return there;
-  if (there == nullptr) {
-    return Fail(Status{.zx = ZX_ERR_BAD_STATE, .sys_errno = ESRCH, .what = fmt::format("process {} has ended", pid)});
+  for (int tries = 0; tries < kExecTries; ++tries) {
+    const auto first = SeizeFirst(pid);
+    if (!first) return Fail(first.error());
+    Process& process = NewProcess(pid, job);
+    const Koid koid = process.koid;
+    AddRunning(process, *first);
+    const auto all = SeizeAllThreads(koid);
+    Process* taken = tree_.FindProcessByKoid(koid);
+    // All that were seized have ended, and it goes with them; the one that executes a program takes their place.
+    if (taken == nullptr) continue;
+    if (all) return taken;
+    DetachProcess(*taken);
+    return Fail(all.error());
   }
-  DetachProcess(*there);
-  return Fail(all.error());
+  return Fail(DoesNotGetOn(pid));
 }
 
 Result<pid_t> Tracer::SeizeFirst(pid_t pid) {
@@ -129,20 +138,16 @@ Result<pid_t> Tracer::SeizeFirst(pid_t pid) {
 
 // What a seized thread clones is seized with it, so that each round finds fewer. One that finds none may have missed a
 // thread: a list is read in pieces, and the next one begins further on than it should if threads have ended meanwhile.
-Result<void> Tracer::SeizeAllThreads(pid_t pid) {
+Result<void> Tracer::SeizeAllThreads(Koid koid) {
   int execs = 0;
   for (int quiet_rounds = 0; quiet_rounds < kQuietRounds;) {
-    Process* process = tree_.FindProcess(pid);
+    Process* process = tree_.FindProcessByKoid(koid);
     if (process == nullptr) return {};
     const auto found = SeizeThreads(*process);
     if (!found) return Fail(found.error());
     quiet_rounds = *found == Found::kNothingNew ? quiet_rounds + 1 : 0;
     if (*found != Found::kExec) continue;
-    if (++execs > kExecTries) {
-      return Fail(Status{.zx = ZX_ERR_BAD_STATE,
-                         .sys_errno = EBUSY,
-                         .what = fmt::format("process {} is executing a program and does not get on with it", pid)});
-    }
+    if (++execs > kExecTries) return Fail(DoesNotGetOn(process->pid));
     TakeEndsOf(*process);
   }
   return {};
@@ -155,7 +160,7 @@ void Tracer::LookForLateThreads(Thread& thread) {
   // From the loop: the maker is still being dealt with.
   timers_.Add(clock_.NowNs(), [this, koid = thread.process->koid] {
     const Process* process = tree_.FindProcessByKoid(koid);
-    if (process != nullptr && !process->detaching) (void)SeizeAllThreads(process->pid);
+    if (process != nullptr && !process->detaching) (void)SeizeAllThreads(koid);
   });
 }
 

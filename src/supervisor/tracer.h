@@ -172,7 +172,7 @@ class Tracer {
   enum class Found : uint8_t { kNothingNew, kSome, kExec };
   Result<Found> SeizeThreads(Process& process);
   // The process may be gone afterwards.
-  Result<void> SeizeAllThreads(pid_t pid);
+  Result<void> SeizeAllThreads(Koid koid);
   // An error when somebody else traces the thread.
   [[nodiscard]] Result<void> CheckUntraced(pid_t pid, pid_t tid);
   void TakeEndsOf(const Process& process);

@@ -5,4 +5,5 @@ zx_test(zx_supervisor_component_test LABEL component
     ${CMAKE_CURRENT_LIST_DIR}/tracer_tasks_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/stop_finder_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/router_test.cc
+    ${CMAKE_CURRENT_LIST_DIR}/attach_test.cc
   LIBS zx_fake_ptrace zx_exceptions)

@@ -169,7 +169,7 @@ size_t FakePtraceOps::ReadMemory(pid_t tid, uint64_t address, void* out, size_t 
 
 size_t FakePtraceOps::WriteMemory(pid_t tid, uint64_t address, const void* in, size_t size) {
   FakeTracee* tracee = Living(tid);
-  if (tracee == nullptr) return 0;
+  if (tracee == nullptr || size == 0) return 0;
   const auto* bytes = static_cast<const uint8_t*>(in);
   tracee->memory[address].assign(bytes, bytes + size);
   return size;

@@ -37,7 +37,7 @@ struct FakeTracee {
   std::map<uint64_t, std::vector<uint8_t>> memory;
 };
 
-class FakePtraceOps final : public PtraceOps {
+class FakePtraceOps : public PtraceOps {
  public:
   std::map<pid_t, FakeTracee> tracees;
   // "cont 12 11", "syscall 12 0", "listen 12", "interrupt 12", "detach 12 0", "setregs 12", "setoptions 12", "kill 12",
