@@ -379,13 +379,18 @@ void Connection::HandleException(const ring::ExceptionNotice& notice, std::vecto
     if (const auto found = ports_.find(notice.port); found != ports_.end()) port = found->second;
     if (thread && wants_answer) excepted_[notice.thread.koid] = thread;
   }
+  if (!thread && wants_answer) {
+    const ring::Command command{
+        .task = notice.slot, .other = notice.generation, .options = static_cast<uint32_t>(ring::Verdict::kNotQueued)};
+    afterwards.emplace_back([this, command] { Post(ring::CommandType::kAnswer, command); });
+  }
   if (!thread || !port) return;
   if (wants_answer) thread->TakeException(notice);
   const zx_status_t queued = port->QueueException(notice.key, ZX_PKT_TYPE_EXCEPTION(notice.exception.type),
                                                   notice.thread.process, notice.thread.koid);
   // A packet that cannot be queued is an exception that the next handler gets.
   if (queued == ZX_OK || !wants_answer) return;
-  afterwards.emplace_back([thread] { thread->ResumeFromException(0, true); });
+  afterwards.emplace_back([thread] { thread->ResumeFromException(0, ring::Verdict::kNotQueued); });
 }
 
 // ---- the end ---------------------------------------------------------------------------------------------------------

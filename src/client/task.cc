@@ -277,7 +277,7 @@ void Thread::ForgetExceptionOf(zx_koid_t port) {
   if (exception_ && exception_->port == port) exception_.reset();
 }
 
-bool Thread::AnswerHere(zx_koid_t port, bool try_next, zx_status_t* out) {
+bool Thread::AnswerHere(zx_koid_t port, ring::Verdict verdict, zx_status_t* out) {
   if (connection().dead()) return false;
   const std::lock_guard lock(exception_lock_);
   if (!exception_) return false;
@@ -288,9 +288,7 @@ bool Thread::AnswerHere(zx_koid_t port, bool try_next, zx_status_t* out) {
     return true;
   }
   const ring::Command command{
-      .task = exception_->slot,
-      .other = exception_->generation,
-      .options = static_cast<uint32_t>(try_next ? ring::Verdict::kTryNext : ring::Verdict::kResume)};
+      .task = exception_->slot, .other = exception_->generation, .options = static_cast<uint32_t>(verdict)};
   if (!word.compare_exchange_strong(offered, ring::SlotWord(exception_->generation, ring::SlotPhase::kAnswered))) {
     exception_.reset();
     return false;
@@ -301,19 +299,17 @@ bool Thread::AnswerHere(zx_koid_t port, bool try_next, zx_status_t* out) {
   return true;
 }
 
-zx_status_t Thread::ResumeFromException(zx_koid_t port, bool try_next) {
+zx_status_t Thread::ResumeFromException(zx_koid_t port, ring::Verdict verdict) {
   connection().TakeIn();
   if (IsOver()) return ZX_ERR_BAD_STATE;
   zx_status_t status = ZX_OK;
-  if (AnswerHere(port, try_next, &status)) {
+  if (AnswerHere(port, verdict, &status)) {
     if (status == ZX_OK) connection().DropException(koid());
     return status;
   }
   return connection()
       .Request(ring::CommandType::kAnswerFor,
-               {.task = koid(),
-                .other = port,
-                .options = static_cast<uint32_t>(try_next ? ring::Verdict::kTryNext : ring::Verdict::kResume)})
+               {.task = koid(), .other = port, .options = static_cast<uint32_t>(verdict)})
       .status;
 }
 

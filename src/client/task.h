@@ -118,7 +118,7 @@ class Thread final : public Task {
   // The port is closed: only the tracer knows who is asked now.
   void ForgetExceptionOf(zx_koid_t port);
   // `port` 0: whoever was asked. BAD_STATE when the thread waits for no answer, ACCESS_DENIED for another port.
-  zx_status_t ResumeFromException(zx_koid_t port, bool try_next);
+  zx_status_t ResumeFromException(zx_koid_t port, ring::Verdict verdict);
   zx_status_t GetException(ring::ExceptionRecord* out);
   zx_status_t GetRegisters(arch::Registers* out);
   zx_status_t SetRegisters(const arch::Registers& registers, std::string* out_sentence);
@@ -128,7 +128,7 @@ class Thread final : public Task {
 
  private:
   // True when this call decided; false when the tracer has to be asked.
-  bool AnswerHere(zx_koid_t port, bool try_next, zx_status_t* out);
+  bool AnswerHere(zx_koid_t port, ring::Verdict verdict, zx_status_t* out);
 
   const zx_koid_t process_;
   std::atomic<pid_t> tid_;

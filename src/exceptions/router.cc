@@ -166,7 +166,9 @@ std::optional<ChainWalk::Stop> ExceptionRouter::NextStop(Active& active) {
 
 void ExceptionRouter::TakeLease(pid_t tid, Active& active, int64_t lease_ns) {
   if (lease_ns <= 0) return;
-  active.lease = timers_.Add(clock_.NowNs() + lease_ns, [this, tid] {
+  const int64_t now = clock_.NowNs();
+  const int64_t end = lease_ns < kNever - now ? now + lease_ns : kNever;
+  active.lease = timers_.Add(end, [this, tid] {
     const auto late = active_.find(tid);
     if (late == active_.end()) return;
     late->second.lease = 0;

@@ -75,7 +75,8 @@ struct Command {
   int32_t pid = 0;
 };
 
-enum class Verdict : uint32_t { kResume = 0, kTryNext = 1 };
+// kNotQueued: as kTryNext, because there was no room for the packet.
+enum class Verdict : uint32_t { kResume = 0, kTryNext = 1, kNotQueued = 2 };
 
 enum class SuspendKind : uint32_t { kAddToken = 0, kDropToken = 1, kSetFlag = 2, kClearFlag = 3 };
 

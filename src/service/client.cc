@@ -1,5 +1,7 @@
 #include "service/client.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <sys/syscall.h>
@@ -20,6 +22,8 @@ namespace {
 constexpr int kCommandsAtOnce = 64;
 // A client that asks and does not listen is not listened to.
 constexpr size_t kMaxWaitingMessages = 1024;
+// Nor told of exceptions for ever: every thread that may wait for it has said so, and the end of as many others.
+constexpr size_t kMaxWaitingNotices = 2 * ring::kSlots;
 
 ring::SharedState& Shared(const ring::Channel& channel) {
   return *std::launder(reinterpret_cast<ring::SharedState*>(channel.shared().data()));
@@ -42,6 +46,7 @@ Client::Client(ring::Channel channel, UniqueFd alive, const ring::HelloCommand& 
       alive_(std::move(alive)),
       pid_(hello.pid),
       pidfd_(static_cast<int>(syscall(SYS_pidfd_open, hello.pid, 0))),
+      memory_(open(fmt::format("/proc/{}/maps", hello.pid).c_str(), O_RDONLY | O_CLOEXEC)),
       tracer_(tracer),
       router_(router) {
   tracer_.tree().SkipKoids(hello.next_koid);
@@ -104,7 +109,9 @@ bool Client::BeginSleep() {
   channel_.in().header().sleepers.store(1);
   std::atomic_thread_fence(std::memory_order_seq_cst);
   const bool nothing = !channel_.in().has_messages() || outbox_.waiting() >= kMaxWaitingMessages;
-  return nothing && dirty_.empty() && dirty_jobs_.empty();
+  // What has changed is told once there is room, and whoever makes room wakes us.
+  const bool can_tell = outbox_.waiting() == 0;
+  return nothing && (!can_tell || (dirty_.empty() && dirty_jobs_.empty()));
 }
 
 void Client::EndSleep() { channel_.in().header().sleepers.store(0, std::memory_order_relaxed); }
@@ -113,7 +120,13 @@ bool Client::IsThere() {
   if (broken_) return false;
   std::array<pollfd, 2> ends = {pollfd{.fd = alive_.get(), .events = POLLIN | POLLRDHUP, .revents = 0},
                                 pollfd{.fd = pidfd_.get(), .events = POLLIN, .revents = 0}};
-  return poll(ends.data(), ends.size(), 0) == 0;
+  return poll(ends.data(), ends.size(), 0) == 0 && HasItsMemory();
+}
+
+// Of a program that has executed another one while a child of it keeps the descriptor, only this tells.
+bool Client::HasItsMemory() const {
+  char byte = 0;
+  return pread(memory_.get(), &byte, 1, 0) != 0;
 }
 
 void Client::Leave() {
@@ -257,8 +270,12 @@ ring::ExceptionNotice Client::NoticeOf(const PortHandler& handler, const Excepti
 HandlerAnswer Client::OfferTo(PortHandler& handler, const ExceptionPacket& packet) {
   // Nothing can be done about it, and there is no packet for it.
   if (packet.kind == FaultKind::kForcedDeath) return HandlerAnswer::kTryNext;
+  const bool no_slot = free_slots_.empty() && slots_.size() == ring::kSlots;
+  if (no_slot || outbox_.waiting() >= kMaxWaitingNotices) {
+    tracer_.CountLostPacket();
+    return HandlerAnswer::kTryNext;
+  }
   if (free_slots_.empty()) {
-    if (slots_.size() == ring::kSlots) return HandlerAnswer::kTryNext;
     free_slots_.push_back(static_cast<uint32_t>(slots_.size()));
     slots_.emplace_back();
   }
@@ -278,6 +295,7 @@ HandlerAnswer Client::OfferTo(PortHandler& handler, const ExceptionPacket& packe
 }
 
 void Client::TellOf(PortHandler& handler, const ExceptionPacket& packet) {
+  if (outbox_.waiting() >= kMaxWaitingNotices) return tracer_.CountLostPacket();
   ring::ExceptionNotice notice = NoticeOf(handler, packet);
   notice.slot = ring::kSlots;  // no answer is expected
   WatchTask(packet.thread);

@@ -147,6 +147,7 @@ class Client {
   void SendTask(ring::TaskRecord record);
   void SendDirty();
   void Wake();
+  [[nodiscard]] bool HasItsMemory() const;
   [[nodiscard]] ring::TaskRecord ForClient(ring::TaskRecord record) const;
   void DropSuspends();
 
@@ -155,6 +156,7 @@ class Client {
   UniqueFd alive_;
   pid_t pid_;
   UniqueFd pidfd_;
+  UniqueFd memory_;  // its list of mappings; empty once that memory is no more
   Tracer& tracer_;
   ExceptionRouter& router_;
   bool broken_ = false;

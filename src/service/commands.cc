@@ -13,9 +13,12 @@ namespace zxctl::service {
 namespace {
 
 constexpr size_t kListKoids = ring::kMaxBytes / sizeof(Koid);
+// A client is served with so many jobs and so many bound ports at a time; of further ones nothing is known here.
+constexpr size_t kMaxJobs = size_t{1} << 16;
+constexpr size_t kMaxPorts = size_t{1} << 16;
 
 HandlerAnswer AnswerOf(uint32_t verdict) {
-  return verdict == static_cast<uint32_t>(ring::Verdict::kTryNext) ? HandlerAnswer::kTryNext : HandlerAnswer::kResume;
+  return verdict == static_cast<uint32_t>(ring::Verdict::kResume) ? HandlerAnswer::kResume : HandlerAnswer::kTryNext;
 }
 
 Status Dead() { return {.zx = ZX_ERR_NOT_FOUND, .what = "the task is dead"}; }
@@ -124,11 +127,12 @@ void Client::AnswerTask(const ring::Command& command, ring::TaskRecord task, std
 // ---- jobs ------------------------------------------------------------------------------------------------------------
 
 void Client::DoNewJob(const ring::Command& command) {
-  const auto parent = jobs_.find(command.other);
-  if (parent == jobs_.end() || jobs_.contains(command.task)) {
+  if (jobs_.contains(command.task)) {
     broken_ = true;
     return;
   }
+  const auto parent = jobs_.find(command.other);
+  if (parent == jobs_.end() || jobs_.size() >= kMaxJobs) return;
   Job& job = tracer_.tree().AddJob(*parent->second);
   jobs_[command.task] = &job;
   job_koids_[job.koid] = command.task;
@@ -250,6 +254,13 @@ PortHandler& Client::HandlerOf(uint64_t port) {
 void Client::DoBind(const ring::Command& command) {
   const auto place = FindPlace(command);
   if (!place) return Answer(command, Dead());
+  // Not before there is room for it: a port that is bound nowhere would stay until it is closed.
+  if (router_.bindings().Find(place->task, place->level) != nullptr) {
+    return Answer(command, ZX_ERR_ALREADY_BOUND, "a handler is bound there already");
+  }
+  if (ports_.size() >= kMaxPorts && !ports_.contains(command.other)) {
+    return Answer(command, ZX_ERR_NO_RESOURCES, "too many ports are bound");
+  }
   const Binding binding{.handler = &HandlerOf(command.other),
                         .key = command.key,
                         .first_chance = (command.options & ZXL_EXCEPTION_PORT_FIRST_CHANCE) != 0,
@@ -288,6 +299,7 @@ void Client::DoEndPort(uint64_t port) {
 
 void Client::DoAnswer(const ring::Command& command) {
   const uint64_t index = command.task;
+  if (command.options == static_cast<uint32_t>(ring::Verdict::kNotQueued)) tracer_.CountLostPacket();
   if (index >= slots_.size() || slots_[index].tid == 0 || slots_[index].generation != command.other) return;
   const pid_t tid = slots_[index].tid;
   PortHandler& handler = *slots_[index].handler;

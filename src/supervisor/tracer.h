@@ -36,6 +36,7 @@ struct TracerStats {
   uint64_t restarted_calls = 0;
   uint64_t illegal_events = 0;  // stops that the state machine says cannot happen
   uint64_t max_tracees = 0;
+  uint64_t lost_packets = 0;  // exceptions that went to the next handler because there was no room for their packets
 };
 
 // Who is told of what happens in the tree; each call comes from the tracer's thread.
@@ -110,6 +111,7 @@ class Tracer {
   [[nodiscard]] TaskTree& tree() { return tree_; }
   [[nodiscard]] PtraceOps& ops() { return ops_; }
   [[nodiscard]] const TracerStats& stats() const { return stats_; }
+  void CountLostPacket() { ++stats_.lost_packets; }
   // Those that the kernel may tell of: also threads that can only end, of processes that were let go.
   [[nodiscard]] size_t child_count() const { return tree_.thread_count() + unlisted_.size(); }
   [[nodiscard]] bool idle() const { return tree_.thread_count() == 0; }

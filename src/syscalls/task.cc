@@ -23,6 +23,10 @@ zx_status_t ExplainResume(const Call& call, zx_status_t status) {
   return status;
 }
 
+ring::Verdict VerdictOf(uint32_t options) {
+  return (options & ZX_RESUME_TRY_NEXT) != 0 ? ring::Verdict::kTryNext : ring::Verdict::kResume;
+}
+
 // A thread or process; a job is the wrong type.
 zx_status_t SuspendableTask(const Call& call, zx_handle_t handle, RefPtr<client::Task>* out) {
   RefPtr<Dispatcher> object;
@@ -84,7 +88,7 @@ zx_status_t Resume(const char* name, zx_handle_t handle, uint32_t options) {
     const zx_status_t resumed = thread->ClearFlag();
     return resumed == ZX_OK ? ZX_OK : call.Fail(resumed, "task", Mistake::kIsDead);
   }
-  return ExplainResume(call, thread->ResumeFromException(0, (options & ZX_RESUME_TRY_NEXT) != 0));
+  return ExplainResume(call, thread->ResumeFromException(0, VerdictOf(options)));
 }
 
 // ---- bindings --------------------------------------------------------------------------------------------------------
@@ -182,7 +186,7 @@ zx_status_t zx_task_resume_from_exception(zx_handle_t task, zx_handle_t port, ui
     return call.Fail(ZX_ERR_INVALID_ARGS, "options", Mistake::kUnknownOptions, options & ~ZX_RESUME_TRY_NEXT);
   }
   if (thread->connection().dead()) return call.FailBecause(ZX_ERR_PEER_CLOSED, {});
-  return ExplainResume(call, thread->ResumeFromException(queue->koid(), options != 0));
+  return ExplainResume(call, thread->ResumeFromException(queue->koid(), VerdictOf(options)));
 }
 
 zx_status_t zx_task_kill(zx_handle_t task) {

@@ -88,8 +88,9 @@ int Serve(ring::Channel channel, const ring::Message& request, Wakeups& wakeups)
                        fcntl(kAliveFd, F_SETFL, O_ASYNC | O_NONBLOCK) == 0;
   if (!watched) return EXIT_FAILURE;
   auto* shared = std::launder(reinterpret_cast<ring::SharedState*>(channel.shared().data()));
-  const LifeWord life(shared->tracer_life);
   Session session({}, wakeups);
+  // Goes before the session, which has the memory that it is in.
+  const LifeWord life(shared->tracer_life);
   session.Serve(std::make_unique<service::Client>(std::move(channel), std::move(alive), *hello, session.tracer(),
                                                   session.router()));
   session.Run();

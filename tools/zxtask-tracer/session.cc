@@ -139,7 +139,7 @@ bool Session::TakeCommands() {
   const bool any = client_->TakeCommands();
   client_->Flush();
   // It may have written what cannot be.
-  if (any) LookForBrokenClient();
+  LookForBrokenClient();
   return any;
 }
 

@@ -1,0 +1,207 @@
+// A client on a world of tasks: what it may say, and what becomes of it and of its tasks.
+#include <gtest/gtest.h>
+#include <zircon/syscalls/exception.h>
+#include <zxtask/linux.h>
+
+#include <csignal>
+
+#include "base/clock.h"
+#include "support/service_house.h"
+
+namespace zxctl::test {
+namespace {
+
+using ring::Command;
+using ring::CommandType;
+using ring::NoticeType;
+
+constexpr pid_t kPid = 100;
+constexpr uint64_t kPort = 3;
+// What the tracer may have to tell a client that does not read: nobody needs more.
+constexpr size_t kMostNotices = 3 * ring::kSlots;
+
+class ServiceTest : public testing::Test {
+ protected:
+  ServiceTest() { house.world().AddProcess(kPid, 2); }
+
+  // The process's record; its leader's is the one behind it.
+  ring::TaskRecord Attach() {
+    EXPECT_TRUE(house.Write(CommandType::kAttach, {.seq = 1, .task = ServiceHouse::kRootJob, .pid = kPid}));
+    house.Turn();
+    const auto reply = house.ReadNext<ring::Reply>(NoticeType::kReply);
+    EXPECT_TRUE(reply && reply->zx == ZX_OK);
+    return reply ? reply->task : ring::TaskRecord{};
+  }
+  int32_t Ask(CommandType type, Command command) {
+    command.seq = ++last_seq;
+    EXPECT_TRUE(house.Write(type, command));
+    house.Turn();
+    const auto reply = house.ReadNext<ring::Reply>(NoticeType::kReply);
+    return reply && reply->seq == command.seq ? reply->zx : 1;
+  }
+  void BindAndFault(int64_t lease_ns = 0) {
+    process = Attach();
+    ASSERT_EQ(Ask(CommandType::kBind, {.task = process.koid, .other = kPort, .key = 9, .lease_ns = lease_ns}), ZX_OK);
+    house.world().Fault(kPid, SIGSEGV);
+    house.Turn();
+    offered = house.ReadNext<ring::ExceptionNotice>(NoticeType::kException);
+    ASSERT_TRUE(offered);
+  }
+  bool IsAsked() { return house.router().AskedNow(kPid) != nullptr; }
+  void Answer(uint64_t slot, uint64_t generation, ring::Verdict verdict) {
+    EXPECT_TRUE(house.Write(CommandType::kAnswer,
+                            {.task = slot, .other = generation, .options = static_cast<uint32_t>(verdict)}));
+    house.Turn();
+  }
+  // Everybody runs on, untraced.
+  void ExpectAllAreFree() {
+    house.Turn();
+    EXPECT_TRUE(house.world().LeftBehind().empty());
+    EXPECT_TRUE(house.tracer().idle());
+    EXPECT_EQ(house.world().tids(), (std::vector<pid_t>{kPid, kPid + 1}));
+  }
+
+  ServiceHouse house;
+  uint64_t last_seq = 1;
+  ring::TaskRecord process;
+  std::optional<ring::ExceptionNotice> offered;
+};
+
+TEST_F(ServiceTest, AMessageThatCannotBeIsTheEndOfTheClientOnly) {
+  Attach();
+  EXPECT_TRUE(house.channel().out().Write(static_cast<uint32_t>(CommandType::kList), {}));
+  house.Turn();
+  EXPECT_FALSE(house.is_there());
+  ExpectAllAreFree();
+}
+
+TEST_F(ServiceTest, AnUnknownCommandIsTheEndOfTheClientOnly) {
+  Attach();
+  EXPECT_TRUE(house.Write(static_cast<CommandType>(1000), {}));
+  house.Turn();
+  EXPECT_FALSE(house.is_there());
+  ExpectAllAreFree();
+}
+
+TEST_F(ServiceTest, GarbageInTheRingIsTheEndOfTheClientOnly) {
+  Attach();
+  house.channel().out().header().head = 0x1234567;
+  house.Turn();
+  EXPECT_FALSE(house.is_there());
+  ExpectAllAreFree();
+}
+
+TEST_F(ServiceTest, AnAnswerCountsOnce) {
+  BindAndFault();
+  Answer(offered->slot, offered->generation, ring::Verdict::kResume);
+  EXPECT_FALSE(IsAsked());
+  // The same fault again: the answer before is not one to this.
+  house.world().Fault(kPid, SIGSEGV);
+  house.Turn();
+  EXPECT_TRUE(IsAsked());
+  Answer(offered->slot, offered->generation, ring::Verdict::kResume);
+  EXPECT_TRUE(IsAsked());
+  EXPECT_TRUE(house.is_there());
+}
+
+TEST_F(ServiceTest, AnAnswerToAnotherSlotAnswersNothing) {
+  BindAndFault();
+  for (const uint64_t slot : {offered->slot + 1, ring::kSlots - 1, ring::kSlots, ~uint64_t{0}}) {
+    Answer(slot, offered->generation, ring::Verdict::kResume);
+    EXPECT_TRUE(IsAsked()) << slot;
+  }
+  Answer(offered->slot, offered->generation + 1, ring::Verdict::kResume);
+  EXPECT_TRUE(IsAsked());
+}
+
+TEST_F(ServiceTest, WordsThatAClientRewritesDecideNothing) {
+  BindAndFault(1000);
+  for (const uint64_t word : {uint64_t{0}, ~uint64_t{0}, ring::SlotWord(7, ring::SlotPhase::kAnswered)}) {
+    house.shared().slots[offered->slot] = word;
+    house.Turn();
+    EXPECT_TRUE(IsAsked());
+  }
+  house.PassTime(2000);
+  EXPECT_FALSE(IsAsked()) << "its lease is over all the same";
+}
+
+TEST_F(ServiceTest, AClientThatLeavesLetsGoWhoWaitsForIt) {
+  house.world().Catch(kPid, SIGSEGV);
+  process = Attach();
+  ASSERT_EQ(Ask(CommandType::kBind, {.task = process.koid, .other = kPort, .options = ZXL_EXCEPTION_PORT_FIRST_CHANCE}),
+            ZX_OK);
+  EXPECT_TRUE(house.Write(CommandType::kSuspend, {.task = process.koid}));
+  house.world().Fault(kPid, SIGSEGV);
+  house.Turn();
+  EXPECT_TRUE(IsAsked());
+  house.Leave();
+  house.Turn();
+  EXPECT_TRUE(house.world().LeftBehind().empty());
+}
+
+TEST_F(ServiceTest, AClientThatDoesNotReadDoesNotKeepTheTracerAwake) {
+  process = Attach();
+  // Until the ring is full, and more has to wait.
+  for (int i = 0; i < 5000; ++i) {
+    (void)house.Write(CommandType::kThreadInfo, {.task = process.koid});
+    if (i % 64 == 0) house.Turn(1);
+  }
+  house.Turn(1000);
+  // A task that it knows changes.
+  house.world().Exit(kPid);
+  house.Turn(1000);
+  EXPECT_TRUE(house.client().BeginSleep()) << "there is nothing it could do";
+  house.client().EndSleep();
+  // It reads at last: nothing was lost.
+  ring::Message message;
+  size_t replies = 0;
+  for (int i = 0; i < 20; ++i) {
+    while (house.Read(message)) replies += message.type == static_cast<uint32_t>(NoticeType::kReply) ? 1 : 0;
+    house.Turn(1000);
+  }
+  EXPECT_GT(replies, 1024U);
+  EXPECT_TRUE(house.client().BeginSleep());
+}
+
+TEST_F(ServiceTest, AClientThatDoesNotReadIsToldOfSoManyExceptionsOnly) {
+  house.world().Catch(kPid, SIGSEGV);
+  process = Attach();
+  const Command bind = {
+      .task = process.koid, .other = kPort, .lease_ns = 1, .options = ZXL_EXCEPTION_PORT_FIRST_CHANCE};
+  ASSERT_EQ(Ask(CommandType::kBind, bind), ZX_OK);
+  // Each time it is told, nobody answers in time, and the program's own handler runs.
+  for (size_t i = 0; i < kMostNotices; ++i) {
+    house.world().Fault(kPid, SIGSEGV);
+    house.Turn();
+    house.PassTime(1000);
+  }
+  EXPECT_GT(house.tracer().stats().lost_packets, 0U);
+  EXPECT_FALSE(IsAsked());
+  ring::Message message;
+  size_t told = 0;
+  for (int i = 0; i < 100; ++i) {
+    while (house.Read(message)) ++told;
+    house.Turn();
+  }
+  EXPECT_GT(told, ring::kSlots);
+  EXPECT_LT(told, kMostNotices);
+}
+
+TEST_F(ServiceTest, ALeaseWithoutEndIsNotOverAtOnce) {
+  BindAndFault(INT64_MAX);
+  house.PassTime(1000 * kNsPerSec);
+  EXPECT_TRUE(IsAsked());
+}
+
+TEST_F(ServiceTest, JobsAndPortsThatAreNotThereAreRefused) {
+  process = Attach();
+  EXPECT_EQ(Ask(CommandType::kAttach, {.task = 12345, .pid = kPid}), ZX_ERR_BAD_STATE);
+  EXPECT_TRUE(house.Write(CommandType::kNewJob, {.task = 50, .other = 12345}));
+  EXPECT_EQ(Ask(CommandType::kAttach, {.task = 50, .pid = kPid}), ZX_ERR_BAD_STATE) << "its parent is nobody's job";
+  EXPECT_TRUE(house.is_there());
+  EXPECT_TRUE(house.Write(CommandType::kEndPort, {.other = 12345}));
+  EXPECT_EQ(Ask(CommandType::kUnbind, {.task = process.koid}), ZX_ERR_BAD_STATE);
+}
+
+}  // namespace
+}  // namespace zxctl::test
