@@ -4,7 +4,8 @@ foreach(source ${sources})
   get_filename_component(name ${source} NAME_WE)
   add_executable(${name}_replay ${source} ${CMAKE_CURRENT_LIST_DIR}/replay/main.cc)
   zx_target_defaults(${name}_replay)
-  target_link_libraries(${name}_replay PRIVATE zx_report zx_ring zx_exceptions zx_supervisor zx_arch zx_base)
+  target_link_libraries(${name}_replay PRIVATE zx_report zx_service zx_ring zx_exceptions zx_fake_ptrace zx_supervisor
+    zx_arch zx_base)
   zx_script_test(fuzz.${name}_survives_its_corpus LABEL unit
     COMMAND ${name}_replay ${CMAKE_CURRENT_LIST_DIR}/corpus/${name})
 endforeach()
