@@ -1,6 +1,12 @@
-# The task calls on real processes: their errors in order, and the lives of spawned, attached and detached processes.
-foreach(name edges errors lives)
+# The task calls on real processes: their errors in order, the lives of processes, and the rules of what is done to them.
+foreach(name edges errors lives rules chain)
   zx_test(tasks_${name}_test LABEL live SOURCES ${CMAKE_CURRENT_LIST_DIR}/tasks_${name}_test.cc LIBS zx_syscalls)
 endforeach()
 add_dependencies(tasks_lives_test target_fault_32)
 add_dependencies(tasks_edges_test target_take target_crash)
+add_dependencies(tasks_rules_test target_crash target_held)
+add_dependencies(tasks_chain_test target_fault target_held target_task_client)
+# Clients that turn on their tracer.
+zx_test(tasks_hostile_test LABEL live TIMEOUT 300 SOURCES ${CMAKE_CURRENT_LIST_DIR}/tasks_hostile_test.cc
+  LIBS zx_syscalls zx_supervisor)
+add_dependencies(tasks_hostile_test target_fault target_held target_hostile_client)

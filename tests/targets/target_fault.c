@@ -174,6 +174,12 @@ NOINLINE void handled_and_raised(void) {
   null_write();
 }
 
+// No alternate stack: the handler cannot be pushed.
+NOINLINE void handled_overflow(void) {
+  signal(SIGSEGV, &reraise);
+  overflow();
+}
+
 static inline __attribute__((always_inline)) void innermost(long* p) {
   *p = 1;  // mark: innermost
 }
@@ -271,7 +277,7 @@ static const struct Kind kKinds[] = {
     KIND(divide_overflow),    KIND(trap),         KIND(breakpoint),   KIND(privileged),   KIND(do_abort),
     KIND(bad_free),           KIND(write_rodata), KIND(run_heap),     KIND(past_eof),     KIND(in_handler),
     KIND(handled_and_raised), KIND(inlined),      KIND(jit),          KIND(many_threads), KIND(after_go),
-    KIND(sleep_forever),      KIND(jit_unnamed)};
+    KIND(sleep_forever),      KIND(jit_unnamed),        KIND(handled_overflow)};
 
 NOINLINE void middle(const char* name) {
   for (size_t i = 0; i < sizeof(kKinds) / sizeof(kKinds[0]); ++i) {

@@ -329,6 +329,11 @@ static void VforkChild(void) {
 
 static void End(void) {}
 
+static void* DoNothing(void* unused) { return unused; }
+
+// A thread that ends by itself.
+static void OneThread(void) { pthread_join(Start(DoNothing, NULL), NULL); }
+
 // ---- threads in calls ------------------------------------------------------------------------------------------------
 
 static void CountSignal(int signo) {
@@ -357,6 +362,7 @@ static const struct {
     {"exec", ExecByThread},     {"wait", Wait},
     {"vfork", VforkChild},      {"end", End},
     {"signals", CountSignals},  {"headless", Headless},
+    {"thread", OneThread},
 };
 
 int main(int argc, char** argv) {

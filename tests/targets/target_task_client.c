@@ -3,8 +3,9 @@
 //   target_task_client PID WHAT
 //
 // WHAT is what it holds: "suspend" (a token on the process), "flag" (one thread), "bind" (a port on the process), "exception"
-// (as bind, and it waits for an exception that it never answers), "debug" (a debugger's port) or "park" (a program that is
-// not started; PID is not used). Prints "ready N": the tracer's pid, or the parked program's. Then a byte on standard input
+// (as bind, and it waits for an exception that it never answers), "debug" (a debugger's port), "park" (a program that is
+// not started; PID is not used) or "full" (a program of its own has faulted and found a full port). Prints "ready N": the
+// parked program's pid, or with "full" the tracer's. Then a byte on standard input
 // says how it ends: 'x' exit, 'e' exec of a program that waits for the end of its input. SIGKILL is the test's.
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -68,12 +69,43 @@ static long Park(void) {
   return pid;
 }
 
+// The pid of the process that traces a process.
+static long TracerOf(int32_t pid) {
+  char name[64], line[256];
+  long tracer = 0;
+  snprintf(name, sizeof name, "/proc/%d/status", pid);
+  FILE* file = fopen(name, "r");
+  while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+    if (sscanf(line, "TracerPid: %ld", &tracer) == 1) break;
+  }
+  if (file != NULL) fclose(file);
+  return tracer;
+}
+
+static long FindFullPort(void) {
+  const char* argv[] = {"sh", "-c", "kill -SEGV $$", NULL};
+  const zxl_spawn_args_t arguments = {.path = "sh", .argv = argv, .stdio = {-1, -1, -1}};
+  int32_t pid = 0;
+  zx_port_packet_t packet = {.type = ZX_PKT_TYPE_USER};
+  Check("spawn", zxl_process_spawn(zx_job_default(), &arguments, &process, &thread));
+  Check("pid", zxl_task_get_pid(process, &pid));
+  Bind(0);
+  while (zx_port_queue(port, &packet) == ZX_OK) {
+  }
+  const long tracer = TracerOf(pid);
+  Check("start", zxl_process_start(process));
+  Check("wait", zx_object_wait_one(process, ZX_PROCESS_TERMINATED, ZX_TIME_INFINITE, NULL));
+  return tracer;
+}
+
 int main(int argc, char** argv) {
   if (argc != 3) return 91;
   const char* what = argv[2];
   long number = 0;
   if (strcmp(what, "park") == 0) {
     number = Park();
+  } else if (strcmp(what, "full") == 0) {
+    number = FindFullPort();
   } else {
     Check("attach", zxl_process_attach(zx_job_default(), atoi(argv[1]), 0, &process));
     if (strcmp(what, "suspend") == 0) Suspend();
