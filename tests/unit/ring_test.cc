@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <random>
 #include <thread>
@@ -145,6 +146,24 @@ TEST(Channel, AttachRefusesWhatIsNoRing) {
   ASSERT_EQ(ftruncate(sealed.get(), 8192), 0);
   ASSERT_EQ(fcntl(sealed.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
   EXPECT_FALSE(Channel::Attach(std::move(sealed)));
+}
+
+TEST(Channel, KeepsItsSizeWhateverTheOtherSideDoesToItsFile) {
+  auto here = Channel::Create(4096);
+  ASSERT_TRUE(here);
+  const size_t bytes = here->mapping().size();
+  for (const size_t size : {size_t{0}, bytes - 1, bytes + 1, 2 * bytes}) {
+    EXPECT_NE(ftruncate(here->fd(), static_cast<off_t>(size)), 0) << size;
+    EXPECT_EQ(errno, EPERM);
+  }
+  EXPECT_NE(fcntl(here->fd(), F_ADD_SEALS, F_SEAL_WRITE), 0);
+  ASSERT_TRUE(here->Send(1, HelloRecord{.tracer_pid = 5}));
+  // What is taken out of it reads as zeros, and does not fault.
+  ASSERT_EQ(fallocate(here->fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)), 0);
+  Message message;
+  const auto got = here->in().Read(message);
+  EXPECT_TRUE(got && !*got);
+  EXPECT_TRUE(here->Send(1, HelloRecord{.tracer_pid = 6}));
 }
 
 TEST(Unpack, RefusesTheWrongSize) {
