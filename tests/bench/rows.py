@@ -11,7 +11,8 @@ import tempfile
 import time
 
 import data
-from harness import BenchError, Row, Spread, busy_cpus, compare, inner_time, median_of, parse_values, read_stats, run, wall_time
+from harness import (BenchError, Row, Spread, busy_cpus, compare, format_time, inner_time, median_of, parse_values, read_stats,
+                     run, wall_time)
 
 GDB = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off"]
 PEER_RUNS = 3
@@ -372,5 +373,76 @@ def objects(ctx):
     return rows
 
 
-ROWS = {function.__name__: function
-        for function in (cpu, getpid, pipe, redis, make, fork, thread, segv, int3, report, tracees, memory, hot, objects)}
+# ---- tasks as handles: the library and its tracer against two bare processes that take turns ---------------------------
+
+
+def fault(ctx):
+    count = ctx.count(10_000, 300)
+    program = [ctx.program("bench_faults"), "int3", count]
+    bare = ctx.program("bare_tasks")
+    ours, theirs = [ctx.program("bench_tasks"), "chain", 1, 1, *program], [bare, "fault", *program]
+    rows = []
+    for name, title, wrap in (("fault-pinned", "fault, port, resume, one CPU", pinned), ("fault", "fault, port, resume", list)):
+        ratio, first, second = compare(inner_time(wrap(ours)), inner_time(wrap(theirs)), ctx.pairs)
+        others, notes = peers(ctx, program, {"bare that tells what happened": wrap([bare, "fault-told"])}, second)
+        others = {peer: seconds / count for peer, seconds in others.items()}
+        rows.append(Row(name, title, "bare loop + hand-over", ratio, ctx.bound(1.3),
+                        times={"zxtask": first / count, "bare": second / count, **others}, notes=notes))
+    return rows
+
+
+def chain_time(ctx, depth, handlers, count):
+    """Seconds of a fault in the innermost of so many jobs; the outermost has a handler, and so many others pass it on."""
+    program = [ctx.program("bench_faults"), "int3", count]
+    once = inner_time([ctx.program("bench_tasks"), "chain", depth, handlers, *program])
+    return lambda: once() / count
+
+
+def try_next(ctx):
+    count, further = ctx.count(3_000, 100), 8
+    one, many = chain_time(ctx, further + 1, 1, count), chain_time(ctx, further + 1, further + 1, count)
+    turns = ctx.count(20_000, 500)
+    hand_over = inner_time([ctx.program("bare_tasks"), "hand-over", turns])
+    ratio, each, turn = compare(lambda: (many() - one()) / further, lambda: hand_over() / turns, ctx.pairs)
+    deep, deep_time, flat_time = compare(chain_time(ctx, 30, 1, count), chain_time(ctx, 1, 1, count), ctx.pairs)
+    return [
+        Row("try-next", "each further handler: TRY_NEXT", "one hand-over", ratio, ctx.bound(1.2),
+            times={"a handler": each, "a hand-over": turn}),
+        Row("unbound-levels", "a fault below 29 jobs without handlers", "no such jobs", deep, ctx.bound(1.05),
+            times={"29 unbound": deep_time, "none": flat_time}),
+    ]
+
+
+def suspend(ctx):
+    count = ctx.count(10_000, 300)
+    rows = []
+    for name, title, program in (
+        ("suspend", "suspend, wait, close: it sleeps", [ctx.program("bench_sleepers"), 1]),
+        ("suspend-busy", "suspend, wait, close: it computes", [ctx.program("bench_loops"), "burn-aloud"]),
+    ):
+        ratio, ours, theirs = compare(
+            inner_time([ctx.program("bench_tasks"), "suspend", count, *program]),
+            inner_time([ctx.program("bare_tasks"), "suspend", count, *program]), ctx.pairs)
+        rows.append(Row(name, title, "bare + 2 hand-overs", ratio, ctx.bound(1.2 if name == "suspend" else None),
+                        times={"zxtask": ours / count, "bare": theirs / count}))
+    return rows
+
+
+def suspend_all(ctx):
+    rows, per_thread = [], []
+    for threads in ctx.count((100, 1_000, 4_000), (20, 60)):
+        rounds = max(1, ctx.count(20_000, 200) // threads)
+        program = [ctx.program("bench_sleepers"), threads]
+        ratio, ours, theirs = compare(
+            inner_time([ctx.program("bench_tasks"), "suspend-all", rounds, *program]),
+            inner_time([ctx.program("bare_tasks"), "suspend-all", rounds, *program]), ctx.pairs)
+        per_thread.append(f"{format_time(ours / rounds / threads)} of {threads} (bare {format_time(theirs / rounds / threads)})")
+        rows.append(Row(f"suspend-{threads}", f"suspend and resume {threads} threads", "bare, all threads", ratio,
+                        ctx.bound(1.25), times={"zxtask": ours / rounds, "bare": theirs / rounds}))
+    rows[-1].notes.append("each thread: " + ", ".join(per_thread))
+    return rows
+
+
+ROWS = {function.__name__.replace("_", "-"): function
+        for function in (cpu, getpid, pipe, redis, make, fork, thread, segv, int3, report, tracees, memory, hot, objects,
+                         fault, try_next, suspend, suspend_all)}
