@@ -440,8 +440,9 @@ void Client::DoSetRegisters(const ring::Command& command, std::span<const std::b
     broken_ = true;
     return;
   }
-  const Thread* thread = StandingThread(command);
+  Thread* thread = StandingThread(command);
   if (thread == nullptr) return;
+  thread->counts_no_time = false;
   std::memcpy(&registers, bytes.data(), sizeof(registers));
   const OpResult set = tracer_.ops().SetRegisters(thread->tid, registers);
   if (set.gone()) return Answer(command, Gone());

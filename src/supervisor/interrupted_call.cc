@@ -48,9 +48,14 @@ void Tracer::RepairAfterSignal(Thread& thread, int signo) {
 }
 
 void Tracer::RepairAfterInterrupt(Thread& thread) {
+  thread.counts_no_time = false;
   if (thread.job_stop_broke_call || thread.process == nullptr) return;
   arch::Registers registers{};
-  if (!ops_.GetRegisters(thread.tid, registers).ok() || !arch::EndedWithEintr(registers)) return;
+  if (!ops_.GetRegisters(thread.tid, registers).ok()) return;
+  if (!arch::EndedWithEintr(registers)) {
+    thread.counts_no_time = !MayCountTime(registers);
+    return;
+  }
   bool compat = false;
   if (!ops_.IsCompatCall(thread.tid, compat).ok()) return;
   if (const auto call = arch::FindRestartableCall(registers, compat); call) RestartCall(thread, registers, *call);
@@ -135,14 +140,18 @@ void Tracer::DropWatch(Thread& thread) {
   thread.watch.reset();
 }
 
+// A cheap look: the numbers of one side are calls of other kinds on the other.
+bool Tracer::MayCountTime(const arch::Registers& registers) {
+  return arch::FindTimeLeft(registers, false).has_value() || arch::FindTimeLeft(registers, true).has_value();
+}
+
 // The time that a thread is held counts towards the time of its call. Most calls count by the clock, or are watched; some
 // begin anew with the time that the kernel has left them in their own memory.
 void Tracer::CountHeldTime(Thread& thread) {
   const int64_t held_ns = clock_.NowNs() - std::exchange(thread.held_since_ns, 0);
   arch::Registers registers{};
-  if (held_ns <= kCloseEnoughNs || !ops_.GetRegisters(thread.tid, registers).ok()) return;
-  // The cheap look first: the numbers of one side are calls of other kinds on the other.
-  if (!arch::FindTimeLeft(registers, false) && !arch::FindTimeLeft(registers, true)) return;
+  if (held_ns <= kCloseEnoughNs || thread.counts_no_time) return;
+  if (!ops_.GetRegisters(thread.tid, registers).ok() || !MayCountTime(registers)) return;
   bool compat = false;
   if (!ops_.IsCompatCall(thread.tid, compat).ok()) return;
   const auto left = arch::FindTimeLeft(registers, compat);

@@ -19,6 +19,8 @@ constexpr int64_t kMinScanDelayNs = 200 * kNsPerUs;
 constexpr size_t kCheapPopulation = 32;
 // After a stop that went unnamed, more are expected for this long.
 constexpr int64_t kCrowdedNs = 10 * kNsPerMs;
+// Of those that were asked to stop nobody has come for so long: they are stopped by something else than want of a CPU.
+constexpr int64_t kPatienceNs = 10 * kNsPerMs;
 // Among so few, asking for anybody's stop costs no more than asking for one tid's.
 constexpr size_t kFew = 4;
 
@@ -26,6 +28,7 @@ constexpr size_t kFew = 4;
 
 WaitResult StopFinder::Found(WaitResult result) {
   const bool ended = WIFEXITED(result.status) || WIFSIGNALED(result.status);
+  if (EndExpectation(result.tid) && !ended) return result;
   if (!ended) {
     Remember(result.tid);
     return result;
@@ -39,7 +42,50 @@ WaitResult StopFinder::Found(WaitResult result) {
 WaitResult StopFinder::AskFor(pid_t tid) {
   const WaitResult result = ops_.Wait(tid);
   if (result.tid > 0) return Found(result);
-  if (result.tid < 0) Forget(tid);
+  if (result.tid < 0) {
+    Forget(tid);
+    expected_.erase(tid);
+  }
+  return {};
+}
+
+void StopFinder::Expect(pid_t tid) {
+  if (!expected_.insert(tid).second) return;
+  asked_.push_back(tid);
+  progress_ns_ = clock_.NowNs();
+}
+
+bool StopFinder::EndExpectation(pid_t tid) {
+  if (expected_.erase(tid) == 0) return false;
+  progress_ns_ = clock_.NowNs();
+  if (expected_.empty()) asked_.clear();
+  // Its SIGCHLD may have hidden somebody's.
+  if (population_ != 1) OweScanSoon(progress_ns_);
+  return true;
+}
+
+WaitResult StopFinder::TakeExpected() {
+  if (expected_.empty()) return {};
+  for (size_t looks = 0, at = 0; looks < 2 && at < asked_.size();) {
+    const pid_t tid = asked_[at];
+    if (expected_.contains(tid)) {
+      ++looks;
+      const WaitResult result = AskFor(tid);
+      if (expected_.contains(tid)) {
+        ++at;
+        continue;
+      }
+      if (at < asked_.size()) asked_.erase(asked_.begin() + static_cast<ptrdiff_t>(at));
+      if (result.tid > 0) return result;
+    } else {
+      asked_.erase(asked_.begin() + static_cast<ptrdiff_t>(at));
+    }
+  }
+  if (clock_.NowNs() - progress_ns_ > kPatienceNs) {
+    expected_.clear();
+    asked_.clear();
+    OweScanSoon(clock_.NowNs());
+  }
   return {};
 }
 
@@ -62,7 +108,11 @@ void StopFinder::Forget(pid_t tid) {
 }
 
 void StopFinder::OweScanSoon(int64_t now_ns) {
-  if (scan_due_ns_ != kNever) return;
+  if (expects_many()) {
+    if (scan_due_ns_ == kNever) scan_due_ns_ = now_ns + kMaxCrowdDelayNs;
+    return;
+  }
+  if (scan_due_ns_ <= now_ns + kMaxScanDelayNs) return;
   // Soon after a rest: a crowd that starts to work is unknown yet, and none of its stops is recent.
   scan_due_ns_ =
       std::clamp(scanned_ns_ + kScanShare * scan_cost_ns_, now_ns + kMinScanDelayNs, now_ns + kMaxScanDelayNs);
@@ -90,6 +140,7 @@ WaitResult StopFinder::TakeLikely() {
     const WaitResult result = ops_.Wait(-1);
     return result.tid > 0 ? Found(result) : WaitResult{};
   }
+  if (!expected_.empty()) return TakeExpected();
   return recents_.empty() ? WaitResult{} : AskFor(recents_.back().tid);
 }
 
@@ -122,8 +173,9 @@ void StopFinder::Sweep(const std::vector<pid_t>& tids) {
 
 // First those that are hot, each at the price of one look, and again after each walk past all tracees: such a walk takes
 // long enough for the hot ones to stop again. If walks find many others far down the kernel's list, one look at each of
-// all tids costs less.
+// all that run costs less.
 void StopFinder::Collect() {
+  if (expects_many()) return CollectExpected();
   std::vector<pid_t> hot;
   if (population_ > kCheapPopulation) {
     for (const Recent& recent : recents_) hot.push_back(recent.tid);
@@ -138,7 +190,7 @@ void StopFinder::Collect() {
       walked_ns += clock_.NowNs() - before;
       if (!swept && walked_ns >= kMaxWalks * scan_cost_ns_) {
         swept = true;
-        Sweep(all_tids_());
+        Sweep(running_());
       }
       continue;
     }
@@ -151,6 +203,17 @@ void StopFinder::Collect() {
     scan_due_ns_ = kNever;
     return;
   }
+}
+
+// A walk past all tracees would find those that are on their way, again and again, and take as long as it takes many of them
+// to come. Whoever is hidden by them is found by looking at the others; newcomers and the dead wait for the next scan.
+void StopFinder::CollectExpected() {
+  std::vector<pid_t> others = running_();
+  std::erase_if(others, [this](pid_t tid) { return expected_.contains(tid); });
+  Sweep(others);
+  const WaitResult result = ops_.Wait(-1);
+  if (result.tid > 0) collected_.push_back(Found(result));
+  scan_due_ns_ = clock_.NowNs() + (expects_many() ? kMaxCrowdDelayNs : kMaxScanDelayNs);
 }
 
 WaitResult StopFinder::TakeOwed(bool idle) {

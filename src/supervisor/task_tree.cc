@@ -145,4 +145,14 @@ std::vector<pid_t> TaskTree::ThreadIds() const {
   return tids;
 }
 
+std::vector<pid_t> TaskTree::RunningThreadIds() const {
+  std::vector<pid_t> tids;
+  tids.reserve(threads_.size());
+  for (const auto& [tid, thread] : threads_) {
+    const PtraceStop stop = thread->state.stop;
+    if (stop == PtraceStop::kRunning || stop == PtraceStop::kListening) tids.push_back(tid);
+  }
+  return tids;
+}
+
 }  // namespace zxctl

@@ -64,6 +64,7 @@ struct Thread {
   uint32_t suspends = 0;        // tokens
   int wait_status = 0;          // once it is gone
   int64_t held_since_ns = 0;    // while it is held; 0: it is not
+  bool counts_no_time = false;  // the call that its last interrupt broke off, if any, keeps no time in its memory
   KillPhase kill = KillPhase::kNone;
   bool exit_option = false;          // it has PTRACE_O_TRACEEXIT
   bool may_make_thread = false;      // it may have been making a thread, untraced, when it was seized
@@ -146,6 +147,8 @@ class TaskTree {
   // The pids of all processes now.
   [[nodiscard]] std::vector<pid_t> ProcessIds() const;
   [[nodiscard]] std::vector<pid_t> ThreadIds() const;
+  // The tids of those that run, as far as is known.
+  [[nodiscard]] std::vector<pid_t> RunningThreadIds() const;
   // The pids of the processes in a job and in the jobs below it.
   [[nodiscard]] std::vector<pid_t> ProcessIdsIn(const Job& job) const;
   [[nodiscard]] Koid NewKoid() { return next_koid_++; }

@@ -357,7 +357,11 @@ void Tracer::Perform(pid_t tid, const Step& step) {
       case Action::kInterrupt:
         // It is past its exit stop, or a zombie that waits for its threads: it will not stop again. Or its exec has given
         // it the leader's tid: then it is known anew at that stop.
-        if (ops_.Interrupt(tid).gone()) Apply(tid, Of(EventKind::kExitStop));
+        if (ops_.Interrupt(tid).gone()) {
+          Apply(tid, Of(EventKind::kExitStop));
+        } else {
+          observer_.OnInterrupted(tid);
+        }
         break;
       case Action::kRaise:
         Raise(*thread);
@@ -399,6 +403,7 @@ void Tracer::Forget(Thread& thread) {
 void Tracer::Resume(Thread& thread, int signo) {
   if (thread.process != nullptr && thread.state.life == Lifecycle::kAlive) SetExitOption(thread);
   if (thread.held_since_ns != 0) CountHeldTime(thread);
+  thread.counts_no_time = false;
   const bool until_syscall = thread.watch != nullptr || thread.job_stop_broke_call;
   (void)ops_.Resume(thread.tid, until_syscall ? ResumeMode::kUntilSyscall : ResumeMode::kContinue, signo);
 }

@@ -47,6 +47,8 @@ class TracerObserver {
   virtual void OnProcessBorn(Process& /*process*/) {}
   // It stands before its program's first instruction.
   virtual void OnParked(Process& /*process*/) {}
+  // A thread that runs was asked to stop.
+  virtual void OnInterrupted(pid_t /*tid*/) {}
   // A suspend has taken effect, or is over; or the thread has begun to exit.
   virtual void OnThreadChanged(Thread& /*thread*/) {}
   // Still in the tree, for the last time.
@@ -196,6 +198,7 @@ class Tracer {
   int64_t TimeoutNs(const Thread& thread, const arch::RestartableCall& call);
   void ArmCallTimer(Thread& thread);
   void FollowWatch(Thread& thread);
+  [[nodiscard]] static bool MayCountTime(const arch::Registers& registers);
   void CountHeldTime(Thread& thread);
   template <typename T>
   void SubtractTime(const Thread& thread, const arch::TimeLeft& left, int64_t held_ns);

@@ -15,6 +15,8 @@ constexpr int kPausesPerTurn = 30;
 constexpr unsigned kRepeatsPerSignalLook = 8;
 // A look for the same thread's next stop is tried again this often after it was in vain.
 constexpr unsigned kStopsPerTry = 16;
+// While many are on their way into their stops, each of which would wake us, this much of them is waited for at once.
+constexpr int64_t kNapNs = 50 * kNsPerUs;
 
 }  // namespace
 
@@ -24,8 +26,9 @@ void WaitLoop::Run(const Callbacks& callbacks) {
     if (timers_.next_deadline() != kNever) timers_.RunDue(clock_.NowNs());
     if (callbacks.on_command && callbacks.on_command()) after_stop = true;
     WaitResult found = Find();
-    if (found.tid <= 0 && after_stop) found = TakeRepeat(callbacks);
-    if (found.tid <= 0 && after_stop) found = Spin(callbacks);
+    const bool another_is_near = after_stop && !finder_.expects_many();
+    if (found.tid <= 0 && another_is_near) found = TakeRepeat(callbacks);
+    if (found.tid <= 0 && another_is_near) found = Spin(callbacks);
     if (found.tid <= 0) found = Sleep(callbacks);
     after_stop = found.tid > 0;
     if (after_stop) callbacks.on_wait(found);
@@ -33,8 +36,9 @@ void WaitLoop::Run(const Callbacks& callbacks) {
 }
 
 WaitResult WaitLoop::Find() {
-  const WaitResult owed = finder_.TakeOwed(false);
-  return owed.tid > 0 ? owed : finder_.TakeRecent();
+  WaitResult found = finder_.TakeOwed(false);
+  if (found.tid <= 0) found = finder_.TakeExpected();
+  return found.tid > 0 ? found : finder_.TakeRecent();
 }
 
 WaitResult WaitLoop::HandleWake(const Wake& wake, const Callbacks& callbacks) {
@@ -88,9 +92,14 @@ WaitResult WaitLoop::Sleep(const Callbacks& callbacks) {
   return SleepUntil(deadline, callbacks);
 }
 
+Wake WaitLoop::AwaitWake(int64_t deadline_ns) {
+  if (!finder_.expects_many()) return wakeups_.Take(deadline_ns);
+  return wakeups_.TakeButNoChild(std::min(deadline_ns, clock_.NowNs() + kNapNs));
+}
+
 WaitResult WaitLoop::SleepUntil(int64_t deadline_ns, const Callbacks& callbacks) {
-  if (!callbacks.before_sleep) return HandleWake(wakeups_.Take(deadline_ns), callbacks);
-  const Wake wake = callbacks.before_sleep() ? wakeups_.Take(deadline_ns) : Wake{};
+  if (!callbacks.before_sleep) return HandleWake(AwaitWake(deadline_ns), callbacks);
+  const Wake wake = callbacks.before_sleep() ? AwaitWake(deadline_ns) : Wake{};
   callbacks.after_sleep();
   return HandleWake(wake, callbacks);
 }

@@ -39,6 +39,7 @@ class WaitLoop {
   [[nodiscard]] WaitResult Spin(const Callbacks& callbacks);
   [[nodiscard]] WaitResult Sleep(const Callbacks& callbacks);
   [[nodiscard]] WaitResult SleepUntil(int64_t deadline_ns, const Callbacks& callbacks);
+  [[nodiscard]] Wake AwaitWake(int64_t deadline_ns);
 
   Wakeups& wakeups_;
   StopFinder& finder_;

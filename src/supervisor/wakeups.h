@@ -27,16 +27,22 @@ class Wakeups {
   virtual ~Wakeups() = default;
   // The next wake, waiting until `deadline_ns` (CLOCK_MONOTONIC; 0: not at all, kNever: without limit).
   [[nodiscard]] virtual Wake Take(int64_t deadline_ns) = 0;
+  // The same, but children do not wake it; what they have sent is there afterwards.
+  [[nodiscard]] virtual Wake TakeButNoChild(int64_t deadline_ns) = 0;
 };
 
 // Blocks the signals in the calling thread; one object a process, made before any child exists.
 class SignalWakeups final : public Wakeups {
  public:
   SignalWakeups();
-  [[nodiscard]] Wake Take(int64_t deadline_ns) override;
+  [[nodiscard]] Wake Take(int64_t deadline_ns) override { return TakeOf(set_, deadline_ns); }
+  [[nodiscard]] Wake TakeButNoChild(int64_t deadline_ns) override { return TakeOf(others_, deadline_ns); }
 
  private:
+  static Wake TakeOf(const sigset_t& set, int64_t deadline_ns);
+
   sigset_t set_;
+  sigset_t others_;  // without SIGCHLD
 };
 
 }  // namespace zxctl

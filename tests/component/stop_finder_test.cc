@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <random>
@@ -49,6 +50,7 @@ class Crowd {
   // One turn of the wait loop; the tid whose stop was found, 0 if none was.
   pid_t Turn(StopFinder& finder) {
     WaitResult found = finder.TakeOwed(false);
+    if (found.tid == 0) found = finder.TakeExpected();
     if (found.tid == 0) found = finder.TakeRecent();
     if (found.tid == 0 && pending) {
       const pid_t named = *pending;
@@ -218,6 +220,85 @@ TEST(StopFinder, ScanFindsManyColdStopsWithinAFewMilliseconds) {
   for (int turn = 0; turn < 1000 && found < 60; ++turn) found += crowd.Turn(finder) != 0 ? 1 : 0;
   EXPECT_EQ(found, 60);
   EXPECT_LE(crowd.longest_ns, 5 * kNsPerMs);
+}
+
+// ---- stops that were asked for --------------------------------------------------------------------------------------
+
+// All threads of a process are interrupted: each stop costs about one look, however many there are.
+TEST(StopFinder, CostsEachOfManyThatWereAskedToStopTheSame) {
+  const auto cost = [](int tracees) {
+    Crowd crowd(tracees);
+    StopFinder finder = crowd.Finder();
+    for (pid_t tid = 1; tid <= tracees; ++tid) finder.Expect(tid);
+    for (pid_t tid = 1; tid <= tracees; ++tid) crowd.Stop(tid);
+    const int64_t before = crowd.clock.now_ns;
+    for (pid_t tid = 1; tid <= tracees; ++tid) EXPECT_EQ(crowd.Turn(finder), tid);
+    return (crowd.clock.now_ns - before) / tracees;
+  };
+  EXPECT_LE(cost(100), 400);
+  EXPECT_LE(cost(4000), 450);
+}
+
+TEST(StopFinder, AStopThatWasAskedForMakesNobodyHot) {
+  Crowd crowd(1000);
+  StopFinder finder = crowd.Finder();
+  for (pid_t tid = 1; tid <= 100; ++tid) finder.Expect(tid);
+  for (pid_t tid = 1; tid <= 100; ++tid) crowd.Stop(tid);
+  for (pid_t tid = 1; tid <= 100; ++tid) ASSERT_EQ(crowd.Turn(finder), tid);
+  // Of two that stop now one goes unnamed, as in a crowd. The next looks are not for those that stand.
+  crowd.Stop(500);
+  crowd.Stop(501);
+  while (!crowd.stopped_at.empty()) (void)crowd.Turn(finder);
+  const int64_t before = crowd.clock.now_ns;
+  (void)finder.TakeRecent();
+  EXPECT_LE(crowd.clock.now_ns - before, 2 * crowd.ops.wait_cost_ns);
+}
+
+// Those who come out of order, and one who never comes, keep nobody back.
+TEST(StopFinder, FindsAllThatWereAskedToStopButOne) {
+  Crowd crowd(200);
+  StopFinder finder = crowd.Finder();
+  std::vector<pid_t> order;
+  for (pid_t tid = 1; tid <= 200; ++tid) finder.Expect(tid);
+  for (pid_t tid = 2; tid <= 200; ++tid) order.push_back(tid);
+  std::shuffle(order.begin(), order.end(), std::mt19937(3));
+  size_t found = 0;
+  for (const pid_t tid : order) {
+    crowd.Stop(tid);
+    for (int turns = 0; turns < 2; ++turns) found += crowd.Turn(finder) != 0 ? 1 : 0;
+  }
+  for (int turn = 0; turn < 2000 && found < order.size(); ++turn) found += crowd.Turn(finder) != 0 ? 1 : 0;
+  EXPECT_EQ(found, order.size());
+  EXPECT_LE(crowd.longest_ns, StopFinder::kMaxCrowdDelayNs + 2 * kNsPerMs);
+}
+
+// Nobody names it, and those that are on their way hide it.
+TEST(StopFinder, FindsAnotherWhileManyAreOnTheirWay) {
+  Crowd crowd(1000);
+  StopFinder finder = crowd.Finder();
+  for (pid_t tid = 1; tid <= 900; ++tid) finder.Expect(tid);
+  pid_t next = 1;
+  crowd.Stop(next);
+  crowd.Stop(950);
+  bool found = false;
+  for (int turn = 0; turn < 2000 && !found; ++turn) {
+    found = crowd.Turn(finder) == 950;
+    if (++next <= 900) crowd.Stop(next);
+    crowd.clock.now_ns += 20 * kNsPerUs;
+  }
+  EXPECT_TRUE(found);
+  EXPECT_LE(crowd.longest_ns, StopFinder::kMaxCrowdDelayNs + 3 * kNsPerMs);
+}
+
+TEST(StopFinder, WaitsForNobodyThatDoesNotCome) {
+  Crowd crowd(100);
+  StopFinder finder = crowd.Finder();
+  for (pid_t tid = 1; tid <= 50; ++tid) finder.Expect(tid);
+  EXPECT_TRUE(finder.expects_many());
+  for (int turn = 0; turn < 2000 && finder.expects_many(); ++turn) EXPECT_EQ(crowd.Turn(finder), 0);
+  EXPECT_FALSE(finder.expects_many());
+  crowd.Stop(7);
+  EXPECT_EQ(crowd.Turn(finder), 7);
 }
 
 TEST(StopFinder, KnowsWhenThereAreNoChildren) {
