@@ -198,29 +198,29 @@ uint64_t Connection::Write(ring::CommandType type, ring::Command command, std::s
                            Pending* pending) {
   // Somebody who is not here may hold the locks.
   if (IsForked()) return 0;
-  std::vector<std::byte> message(sizeof(command) + bytes.size());
-  std::copy(bytes.begin(), bytes.end(), message.begin() + sizeof(command));
   std::unique_lock lock(send_lock_);
   command.seq = ++last_seq_;
-  std::memcpy(message.data(), &command, sizeof(command));
   if (pending != nullptr) {
     const std::lock_guard tables(tables_lock_);
     pending_[command.seq] = pending;
   }
-  WriteOrWait(lock, type, message);
+  WriteOrWait(lock, type, command, bytes);
   lock.unlock();
   WakeTracer();
   return command.seq;
 }
 
 void Connection::WriteOrWait(std::unique_lock<std::mutex>& /*lock*/, ring::CommandType type,
-                             std::span<const std::byte> message) {
+                             const ring::Command& command, std::span<const std::byte> bytes) {
+  const auto write = [&] {
+    return channel_.out().Write(static_cast<uint32_t>(type), std::as_bytes(std::span(&command, 1)), bytes);
+  };
   ring::RingHeader& header = channel_.out().header();
-  while (!dead() && !channel_.out().Write(static_cast<uint32_t>(type), message)) {
+  while (!dead() && !write()) {
     const uint32_t seen = header.room.load();
     header.short_of_room.store(1);
     WakeTracer();
-    if (channel_.out().Write(static_cast<uint32_t>(type), message)) return;
+    if (write()) return;
     std::array<FutexWaiter, 1> words = {WaitFor(header.room, seen, 0)};
     // The tracer may wait for room itself: what it has sent is taken in, too.
     if (!SleepOnAny(words, MonotonicNs() + kRoomNs) && TracerHasDied()) return Die();
@@ -247,7 +247,7 @@ Answer Connection::Request(ring::CommandType type, ring::Command command, std::s
   Pending pending;
   if (dead()) return {};
   const uint64_t seq = Write(type, command, bytes, &pending);
-  while (pending.done.load(std::memory_order_acquire) == 0 && !dead()) Sleep(pending.done, 0, kNever);
+  while (pending.done.load(std::memory_order_acquire) == 0 && !dead()) Sleep(pending.done, 0, kNever, ZX_KOID_INVALID);
   const std::lock_guard lock(tables_lock_);
   pending_.erase(seq);
   return std::move(pending.answer);
@@ -257,20 +257,26 @@ std::atomic<uint64_t>& Connection::slot(uint64_t index) { return Shared(channel_
 
 // ---- in --------------------------------------------------------------------------------------------------------------
 
-bool Connection::Sleep(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns) {
+bool Connection::Sleep(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns, zx_koid_t port) {
   ring::RingHeader& header = channel_.in().header();
+  ring::Bell* bell = port == ZX_KOID_INVALID ? nullptr : &Shared(channel_).BellOf(port);
   const std::atomic<uint32_t>& life = Shared(channel_).tracer_life;
   const uint32_t alive = life.load();
+  const uint32_t rung = bell == nullptr ? 0 : bell->rings.load();
   const uint32_t came = header.wake.load(std::memory_order_acquire);
   header.sleepers.fetch_add(1);
+  if (bell != nullptr) bell->sleepers.fetch_add(1);
   std::atomic_thread_fence(std::memory_order_seq_cst);
+  const ScopedSleeper sleeper(word);
   TakeIn();
   bool in_time = true;
   if (!dead() && word.load(std::memory_order_acquire) == seen) {
-    std::array<FutexWaiter, 3> words = {WaitFor(word, seen, FUTEX_PRIVATE_FLAG), WaitFor(header.wake, came, 0),
+    std::array<FutexWaiter, 4> words = {WaitFor(word, seen, FUTEX_PRIVATE_FLAG), WaitFor(header.wake, came, 0),
                                         WaitFor(life, alive, 0)};
-    in_time = SleepOnAny(words, deadline_ns);
+    if (bell != nullptr) words[3] = WaitFor(bell->rings, rung, 0);
+    in_time = SleepOnAny(std::span(words).first(bell != nullptr ? 4 : 3), deadline_ns);
   }
+  if (bell != nullptr) bell->sleepers.fetch_sub(1);
   header.sleepers.fetch_sub(1);
   TakeIn();
   return in_time;
@@ -289,15 +295,14 @@ void Connection::TakeIn() {
 
 void Connection::ReadAll(std::vector<std::function<void()>>& afterwards) {
   const std::lock_guard lock(read_lock_);
-  ring::Message message;
   bool any = false;
   for (;;) {
-    const auto got = channel_.in().Read(message);
+    const auto got = channel_.in().Read(incoming_);
     // A tracer that writes what cannot be is as good as none.
     if (!got) afterwards.emplace_back([this] { Die(); });
     if (!got || !*got) break;
     any = true;
-    Handle(message, afterwards);
+    Handle(incoming_, afterwards);
   }
   ring::RingHeader& header = channel_.in().header();
   if (!any || header.short_of_room.exchange(0) == 0) return;
@@ -340,7 +345,7 @@ void Connection::HandleReply(const ring::Message& message) {
   std::atomic<uint32_t>* const word = &pending.done;
   // The thread may be gone with the word from here on: a wake of what became something else is one that waits permit.
   word->store(1, std::memory_order_release);
-  FutexWakeOne(word);
+  WakeSleeper(word);
 }
 
 void Connection::HandleTask(const ring::TaskRecord& record) {
@@ -437,7 +442,7 @@ void Connection::KeepTakingIn() {
 
 void Connection::ServeForever() {
   const std::atomic<uint32_t> never = 0;
-  while (!dead()) Sleep(never, 0, kNever);
+  while (!dead()) Sleep(never, 0, kNever, ZX_KOID_INVALID);
 }
 
 }  // namespace zxctl::client

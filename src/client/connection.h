@@ -84,7 +84,7 @@ class Connection final : public TracerLink {
 
   // TracerLink:
   [[nodiscard]] bool is_there() const override { return !dead(); }
-  bool Sleep(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns) override;
+  bool Sleep(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns, zx_koid_t port) override;
   void TakeIn() override;
   void KeepTakingIn() override;
   zx_status_t ListProcesses(zx_koid_t job, std::vector<zx_koid_t>* out) override { return List(job, out); }
@@ -114,7 +114,8 @@ class Connection final : public TracerLink {
   [[nodiscard]] Result<void> AwaitNotice(uint32_t type);
 
   uint64_t Write(ring::CommandType type, ring::Command command, std::span<const std::byte> bytes, Pending* pending);
-  void WriteOrWait(std::unique_lock<std::mutex>& lock, ring::CommandType type, std::span<const std::byte> message);
+  void WriteOrWait(std::unique_lock<std::mutex>& lock, ring::CommandType type, const ring::Command& command,
+                   std::span<const std::byte> bytes);
   void WakeTracer();
 
   void ReadAll(std::vector<std::function<void()>>& afterwards);
@@ -140,7 +141,8 @@ class Connection final : public TracerLink {
   std::mutex send_lock_;
   uint64_t last_seq_ = 0;  // send_lock_
 
-  std::mutex read_lock_;  // before tables_lock_ and all locks of objects
+  std::mutex read_lock_;    // before tables_lock_ and all locks of objects
+  ring::Message incoming_;  // read_lock_; kept for its memory
 
   std::mutex tables_lock_;  // guards what follows
   std::unordered_map<uint64_t, Pending*> pending_;

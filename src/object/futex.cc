@@ -11,6 +11,11 @@
 #include "base/clock.h"
 
 namespace zxctl {
+namespace {
+
+thread_local const std::atomic<uint32_t>* t_own_word = nullptr;
+
+}  // namespace
 
 bool FutexWait(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns) {
   timespec deadline{};
@@ -27,12 +32,19 @@ void FutexWakeOne(const std::atomic<uint32_t>* word) {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 
+ScopedSleeper::ScopedSleeper(const std::atomic<uint32_t>& word) { t_own_word = &word; }
+ScopedSleeper::~ScopedSleeper() { t_own_word = nullptr; }
+
+void WakeSleeper(const std::atomic<uint32_t>* word) {
+  if (word != t_own_word) FutexWakeOne(word);
+}
+
 void FutexMutex::LockSlow() {
   while (state_.exchange(kContended, std::memory_order_acquire) != kFree) FutexWait(state_, kContended, kNever);
 }
 
 void WakeList::WakeAll() {
-  for (size_t i = 0; i < count_; ++i) FutexWakeOne(words_[i]);
+  for (size_t i = 0; i < count_; ++i) WakeSleeper(words_[i]);
   count_ = 0;
 }
 

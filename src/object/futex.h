@@ -14,6 +14,17 @@ bool FutexWait(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadlin
 // Wakes one thread that sleeps on `word`. Only the address counts: the word may be gone by now.
 void FutexWakeOne(const std::atomic<uint32_t>* word);
 
+// Says for its life that the calling thread, wherever it is meanwhile, is about to look at `word` again by itself.
+class ScopedSleeper {
+ public:
+  explicit ScopedSleeper(const std::atomic<uint32_t>& word);
+  ~ScopedSleeper();
+  ScopedSleeper(const ScopedSleeper&) = delete;
+  ScopedSleeper& operator=(const ScopedSleeper&) = delete;
+};
+// FutexWakeOne(), but for a word that the calling thread is the sleeper of.
+void WakeSleeper(const std::atomic<uint32_t>* word);
+
 // A mutex of four bytes, for what exists in great numbers. Not recursive.
 class FutexMutex {
  public:

@@ -109,7 +109,7 @@ zx_status_t Port::Wait(zx_time_t deadline, zx_port_packet_t* out) {
     waiters_.PushBack(waiter);
   }
   while (waiter.done.load(std::memory_order_acquire) == 0) {
-    if (SleepOn(waiter.done, 0, deadline)) continue;
+    if (SleepOn(waiter.done, 0, deadline, koid())) continue;
     const std::lock_guard lock(queue_lock_);
     // Somebody who took it out of the list has given it a packet.
     if (!waiter.linked()) break;

@@ -40,9 +40,9 @@ bool TracerLink::HasToBeServed() {
   return g_serve.load() || g_lone_sleepers.load() != 0;
 }
 
-bool SleepOn(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns) {
+bool SleepOn(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns, zx_koid_t port) {
   TracerLink* link = LinkThatIsThere();
-  return link == nullptr ? SleepAlone(word, seen, deadline_ns) : link->Sleep(word, seen, deadline_ns);
+  return link == nullptr ? SleepAlone(word, seen, deadline_ns) : link->Sleep(word, seen, deadline_ns, port);
 }
 
 void TakeInEvents() {

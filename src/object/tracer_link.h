@@ -30,9 +30,10 @@ class TracerLink {
 
   // False once the tracer is gone.
   [[nodiscard]] virtual bool is_there() const = 0;
-  // Sleeps while `word` is `seen`, and takes in meanwhile what comes from the tracer. False at the deadline
-  // (CLOCK_MONOTONIC; kNever: none); true means "look again".
-  virtual bool Sleep(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns) = 0;
+  // Sleeps while `word` is `seen`, and takes in meanwhile what comes from the tracer. `port` is the port that is waited at, if
+  // any: its packets wake this thread rather than others. False at the deadline (CLOCK_MONOTONIC; kNever: none); true means
+  // "look again".
+  virtual bool Sleep(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns, zx_koid_t port) = 0;
   // Takes in what has come.
   virtual void TakeIn() = 0;
   // From now on a thread of its own takes in whatever comes.
@@ -49,7 +50,7 @@ class TracerLink {
 };
 
 // As FutexWait() and TracerLink::Sleep(), whichever there is.
-bool SleepOn(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns);
+bool SleepOn(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns, zx_koid_t port = ZX_KOID_INVALID);
 // Takes in what has come, where there is a tracer.
 void TakeInEvents();
 

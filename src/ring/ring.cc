@@ -30,8 +30,8 @@ void Ring::CopyOut(uint64_t position, std::span<std::byte> bytes) const {
   std::memcpy(bytes.data() + first, data_.data(), bytes.size() - first);
 }
 
-bool Ring::Write(uint32_t type, std::span<const std::byte> payload) {
-  const uint64_t size = sizeof(MessageHeader) + payload.size();
+bool Ring::Write(uint32_t type, std::span<const std::byte> payload, std::span<const std::byte> rest) {
+  const uint64_t size = sizeof(MessageHeader) + payload.size() + rest.size();
   const uint64_t head = header_->head.load(std::memory_order_relaxed);
   const uint64_t tail = header_->tail.load(std::memory_order_acquire);
   // A consumer that moved its tail past our head makes the difference huge: then there is no room either.
@@ -39,6 +39,7 @@ bool Ring::Write(uint32_t type, std::span<const std::byte> payload) {
   const MessageHeader header{.size = static_cast<uint32_t>(size), .type = type};
   CopyIn(head, std::as_bytes(std::span(&header, 1)));
   CopyIn(head + sizeof(header), payload);
+  CopyIn(head + sizeof(header) + payload.size(), rest);
   header_->head.store(head + Padded(size), std::memory_order_release);
   header_->wake.fetch_add(1, std::memory_order_release);
   return true;

@@ -46,8 +46,9 @@ class Ring {
   // `data` has a size that is a power of two of at least 64 bytes.
   Ring(RingHeader* header, std::span<std::byte> data) : header_(header), data_(data) {}
 
-  // Appends a message; false when there is no room now. A message larger than the ring never has room.
-  [[nodiscard]] bool Write(uint32_t type, std::span<const std::byte> payload);
+  // Appends a message, whose payload may come in two parts; false when there is no room now. A message larger than the ring
+  // never has room.
+  [[nodiscard]] bool Write(uint32_t type, std::span<const std::byte> payload, std::span<const std::byte> rest = {});
 
   // Takes the next message: OK and true, OK and false when there is none, or IO_DATA_INTEGRITY when the producer has
   // written something that is not a message. After an error the ring stays unusable.

@@ -152,6 +152,14 @@ inline constexpr size_t kSlots = 4096;
   return generation << 2 | static_cast<uint64_t>(phase);
 }
 
+// Where threads wait that will take the packets of one port, or of a few. Who writes an exception for the port rings here, so
+// that the thread is woken that it is for.
+struct Bell {
+  std::atomic<uint32_t> rings;     // futex word
+  std::atomic<uint32_t> sleepers;  // as in RingHeader; those who are counted there as well
+};
+inline constexpr size_t kBells = 64;
+
 struct SharedState {
   // The tracer's thread id while it lives; the kernel sets FUTEX_OWNER_DIED and wakes a waiter when it ends.
   std::atomic<uint32_t> tracer_life;
@@ -160,6 +168,9 @@ struct SharedState {
   std::atomic<uint64_t> next_koid;
   uint32_t reserved_too[12];
   std::atomic<uint64_t> slots[kSlots];
+  Bell bells[kBells];  // by the port's number
+
+  [[nodiscard]] Bell& BellOf(uint64_t port) { return bells[port % kBells]; }
 };
 
 // Room for each direction of a client's channel.

@@ -66,17 +66,16 @@ void Client::Put(ring::NoticeType type, std::span<const std::byte> head, std::sp
 }
 
 bool Client::TakeCommands() {
-  ring::Message message;
   bool any = false;
   for (int i = 0; i < kCommandsAtOnce && !broken_ && outbox_.waiting() < kMaxWaitingMessages; ++i) {
-    const auto got = channel_.in().Read(message);
+    const auto got = channel_.in().Read(incoming_);
     if (!got) {
       broken_ = true;
       break;
     }
     if (!*got) break;
     any = true;
-    Dispatch(message);
+    Dispatch(incoming_);
   }
   ring::RingHeader& header = channel_.in().header();
   if (any && header.short_of_room.exchange(0) != 0) {
@@ -86,32 +85,49 @@ bool Client::TakeCommands() {
   return any;
 }
 
-void Client::Flush() {
-  if (!outbox_.Flush()) {
-    channel_.out().header().short_of_room.store(1);
-    // It may have made room before it could see that.
-    if (outbox_.Flush()) channel_.out().header().short_of_room.store(0);
-  }
-  if (outbox_.waiting() == 0) SendDirty();
+void Client::Flush(News news) {
+  if (outbox_.Flush() && IsTimeForNews(news)) SendDirty();
   if (outbox_.TakeWrote()) Wake();
 }
 
+bool Client::IsTimeForNews(News news) {
+  if (news == News::kAtOnce || dirty_.empty()) return true;
+  const int64_t now_ns = MonotonicNs();
+  if (dirty_since_ns_ == 0) dirty_since_ns_ = now_ns;
+  return now_ns - dirty_since_ns_ >= kGatherNs;
+}
+
 void Client::Wake() {
+  WakeSleepers();
+  rung_.clear();
+}
+
+void Client::WakeSleepers() {
   ring::RingHeader& header = channel_.out().header();
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (header.sleepers.load() == 0) return;
-  // Whoever is woken tells the others. A thread of a program that supervises itself may be held just then.
-  const bool supervises_itself = tracer_.tree().FindProcess(pid_) != nullptr;
-  FutexWakeShared(header.wake, supervises_itself ? INT_MAX : 1);
+  // A thread of a program that supervises itself may be held just then.
+  if (tracer_.tree().FindProcess(pid_) != nullptr) return FutexWakeShared(header.wake, INT_MAX);
+  // Whoever is woken tells the others; those who wait for the packets are spared that.
+  bool any = false;
+  for (const uint64_t port : rung_) any |= Ring(Shared(channel_).BellOf(port));
+  if (!any) FutexWakeShared(header.wake, 1);
 }
 
-bool Client::BeginSleep() {
+bool Client::Ring(ring::Bell& bell) {
+  if (bell.sleepers.load() == 0) return false;
+  bell.rings.fetch_add(1);
+  FutexWakeShared(bell.rings, 1);
+  return true;
+}
+
+bool Client::BeginSleep(News news) {
   channel_.in().header().sleepers.store(1);
   std::atomic_thread_fence(std::memory_order_seq_cst);
   const bool nothing = !channel_.in().has_messages() || outbox_.waiting() >= kMaxWaitingMessages;
   // What has changed is told once there is room, and whoever makes room wakes us.
-  const bool can_tell = outbox_.waiting() == 0;
-  return nothing && (!can_tell || (dirty_.empty() && dirty_jobs_.empty()));
+  const bool tells = news == News::kAtOnce && outbox_.waiting() == 0;
+  return nothing && (!tells || (dirty_.empty() && dirty_jobs_.empty()));
 }
 
 void Client::EndSleep() { channel_.in().header().sleepers.store(0, std::memory_order_relaxed); }
@@ -175,6 +191,7 @@ void Client::MarkJobDirty(const Job& job) {
 }
 
 void Client::SendDirty() {
+  dirty_since_ns_ = 0;
   for (const Koid koid : std::exchange(dirty_, {})) {
     const auto found = watched_.find(koid);
     if (found == watched_.end()) continue;
@@ -290,7 +307,7 @@ HandlerAnswer Client::OfferTo(PortHandler& handler, const ExceptionPacket& packe
   notice.generation = slot.generation;
   // The client makes itself an object of the thread by this, and hears of its end.
   WatchTask(packet.thread);
-  Put(ring::NoticeType::kException, std::as_bytes(std::span(&notice, 1)));
+  SendException(notice);
   return HandlerAnswer::kPending;
 }
 
@@ -299,7 +316,12 @@ void Client::TellOf(PortHandler& handler, const ExceptionPacket& packet) {
   ring::ExceptionNotice notice = NoticeOf(handler, packet);
   notice.slot = ring::kSlots;  // no answer is expected
   WatchTask(packet.thread);
+  SendException(notice);
+}
+
+void Client::SendException(const ring::ExceptionNotice& notice) {
   Put(ring::NoticeType::kException, std::as_bytes(std::span(&notice, 1)));
+  if (rung_.size() < ring::kBells) rung_.push_back(notice.port);
 }
 
 void Client::WithdrawFrom(pid_t tid) {

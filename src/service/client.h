@@ -13,6 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/unique_fd.h"
 #include "exceptions/router.h"
 #include "ring/channel.h"
@@ -47,10 +48,16 @@ class Client {
 
   // Deals with commands that are there, not all of them at once. True if there were any.
   bool TakeCommands();
+  // How soon changes of tasks are told; all else is told at once.
+  enum class News : uint8_t {
+    kAtOnce,
+    kGathered,  // many more are about to come: not before kGatherNs after the first
+  };
   // Sends what there is to say, and wakes the client for it.
-  void Flush();
-  // Before the tracer sleeps: from here on the client has to wake it. False when there is something to do already.
-  [[nodiscard]] bool BeginSleep();
+  void Flush(News news = News::kAtOnce);
+  // Before the tracer sleeps: from here on the client has to wake it. False when there is something to do already; news
+  // that are gathered are not.
+  [[nodiscard]] bool BeginSleep(News news = News::kAtOnce);
   void EndSleep();
   // True once it wrote what cannot be. Then Leave().
   [[nodiscard]] bool broken() const { return broken_; }
@@ -68,6 +75,8 @@ class Client {
   void OnProcessDetached(const Process& process);
 
  private:
+  static constexpr int64_t kGatherNs = 500 * kNsPerUs;
+
   friend class PortHandler;
 
   // The exceptions that were offered to this client and not answered.
@@ -146,13 +155,19 @@ class Client {
   void MarkJobDirty(const Job& job);
   void SendTask(ring::TaskRecord record);
   void SendDirty();
+  [[nodiscard]] bool IsTimeForNews(News news);
   void Wake();
   [[nodiscard]] bool HasItsMemory() const;
+  void WakeSleepers();
+  // Wakes one of those who sleep there; false when nobody does.
+  static bool Ring(ring::Bell& bell);
+  void SendException(const ring::ExceptionNotice& notice);
   [[nodiscard]] ring::TaskRecord ForClient(ring::TaskRecord record) const;
   void DropSuspends();
 
   ring::Channel channel_;
   Outbox outbox_;
+  ring::Message incoming_;  // kept for its memory
   UniqueFd alive_;
   pid_t pid_;
   UniqueFd pidfd_;
@@ -166,7 +181,9 @@ class Client {
   std::unordered_map<uint64_t, Job*> jobs_;       // by the client's koid
   std::unordered_map<Koid, uint64_t> job_koids_;  // the client's, by ours
   std::unordered_map<Koid, Watch> watched_;
+  std::vector<uint64_t> rung_;  // the ports that the client has not been woken for since they got exceptions
   std::vector<Koid> dirty_;
+  int64_t dirty_since_ns_ = 0;  // 0: nobody has looked since it was empty
   std::unordered_set<Koid> dirty_jobs_;
   std::unordered_map<Koid, Tokens> tokens_;
   std::unordered_map<Koid, ring::Command> waiting_;  // who waits until a process has executed its program, or is let go

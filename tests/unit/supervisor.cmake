@@ -22,5 +22,6 @@ zx_test(zx_exceptions_unit_test LABEL unit
 
 zx_test(zx_ring_unit_test LABEL unit
   SOURCES
+    ${CMAKE_CURRENT_LIST_DIR}/outbox_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/ring_test.cc
   LIBS zx_ring)

@@ -29,7 +29,7 @@ Session::Session(SessionOptions options, Wakeups& wakeups)
       notices_({options_.launch.stderr_dev, options_.launch.stderr_ino}, options_.launch.root_pid),
       router_(timers_, clock_),  // NOLINT(bugprone-throw-keyword-missing): routes exceptions, is none
       tracer_(ops_, router_, *this, timers_, clock_, MakeTracerOptions(options_.launch)),
-      finder_(ops_, clock_, [this] { return tracer_.tree().ThreadIds(); }),
+      finder_(ops_, clock_, [this] { return tracer_.tree().RunningThreadIds(); }),
       loop_(wakeups, finder_, timers_, clock_, spin_) {
   router_.Attach(tracer_);
   BindHandlers();
@@ -112,7 +112,7 @@ void Session::Run() {
                                 .done = [this] { return Done(); }};
   if (client_ != nullptr) {
     callbacks.on_command = [this] { return TakeCommands(); };
-    callbacks.before_sleep = [this] { return !client_is_there_ || client_->BeginSleep(); };
+    callbacks.before_sleep = [this] { return !client_is_there_ || client_->BeginSleep(News()); };
     callbacks.after_sleep = [this] { client_->EndSleep(); };
   }
   loop_.Run(callbacks);
@@ -134,10 +134,14 @@ void Session::WatchClient() {
   });
 }
 
+service::Client::News Session::News() const {
+  return finder_.expects_many() ? service::Client::News::kGathered : service::Client::News::kAtOnce;
+}
+
 bool Session::TakeCommands() {
   if (!client_is_there_) return false;
   const bool any = client_->TakeCommands();
-  client_->Flush();
+  client_->Flush(News());
   // It may have written what cannot be.
   LookForBrokenClient();
   return any;

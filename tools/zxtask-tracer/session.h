@@ -49,6 +49,7 @@ class Session final : TracerObserver {
   void OnTimeout();
   void KillAfterTimeout(const std::vector<pid_t>& pids);
   void OnWait(const WaitResult& result);
+  [[nodiscard]] service::Client::News News() const;
   bool TakeCommands();
   void LookForClient();
   void LookForBrokenClient();
@@ -59,6 +60,7 @@ class Session final : TracerObserver {
   void OnExec(Process& process, bool lost_privileges) override;
   void OnProcessBorn(Process& process) override;
   void OnParked(Process& process) override;
+  void OnInterrupted(pid_t tid) override { finder_.Expect(tid); }
   void OnThreadChanged(Thread& thread) override;
   void OnThreadGone(Thread& thread) override;
   void OnProcessGone(Process& process, int wait_status) override;
