@@ -289,7 +289,8 @@ bool Thread::AnswerHere(zx_koid_t port, ring::Verdict verdict, zx_status_t* out)
   }
   const ring::Command command{
       .task = exception_->slot, .other = exception_->generation, .options = static_cast<uint32_t>(verdict)};
-  if (!word.compare_exchange_strong(offered, ring::SlotWord(exception_->generation, ring::SlotPhase::kAnswered))) {
+  const auto answered = verdict == ring::Verdict::kResume ? ring::SlotPhase::kResumed : ring::SlotPhase::kPassedOn;
+  if (!word.compare_exchange_strong(offered, ring::SlotWord(exception_->generation, answered))) {
     exception_.reset();
     return false;
   }

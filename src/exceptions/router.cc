@@ -176,20 +176,20 @@ void ExceptionRouter::TakeLease(pid_t tid, Active& active, int64_t lease_ns) {
   });
 }
 
-// To the next handler, without an answer of the one that is asked now.
-void ExceptionRouter::PassOn(pid_t tid) {
-  const auto found = active_.find(tid);
-  if (found == active_.end() || found->second.handler == nullptr) return;
-  found->second.handler->Withdraw(tid);
-  AnswerFor(tid, HandlerAnswer::kTryNext);
-}
-
 bool ExceptionRouter::AnswerOf(ExceptionHandler& handler, pid_t tid, HandlerAnswer answer) {
   const auto found = active_.find(tid);
-  return found != active_.end() && found->second.handler == &handler && AnswerFor(tid, answer);
+  return found != active_.end() && found->second.handler == &handler && Take(tid, answer);
 }
 
 bool ExceptionRouter::AnswerFor(pid_t tid, HandlerAnswer answer) {
+  const auto found = active_.find(tid);
+  if (found == active_.end() || found->second.handler == nullptr || answer == HandlerAnswer::kPending) return false;
+  const HandlerAnswer given = found->second.handler->Withdraw(tid);
+  const bool first = given == HandlerAnswer::kPending;
+  return Take(tid, first ? answer : given) && first;
+}
+
+bool ExceptionRouter::Take(pid_t tid, HandlerAnswer answer) {
   const auto found = active_.find(tid);
   if (found == active_.end() || found->second.handler == nullptr || answer == HandlerAnswer::kPending) return false;
   timers_.Cancel(found->second.lease);
@@ -240,13 +240,14 @@ const ExceptionPacket* ExceptionRouter::Find(pid_t tid) const {
   return found == active_.end() ? nullptr : &found->second.packet;
 }
 
-void ExceptionRouter::Withdraw(pid_t tid) {
+zxctl::Answer ExceptionRouter::Withdraw(pid_t tid) {
   const auto found = active_.find(tid);
-  if (found == active_.end()) return;
+  if (found == active_.end()) return zxctl::Answer::kPending;
   timers_.Cancel(found->second.lease);
   ExceptionHandler* handler = found->second.handler;
   active_.erase(found);
-  if (handler != nullptr) handler->Withdraw(tid);
+  const HandlerAnswer given = handler == nullptr ? HandlerAnswer::kPending : handler->Withdraw(tid);
+  return given == HandlerAnswer::kResume ? zxctl::Answer::kResume : zxctl::Answer::kPending;
 }
 
 void ExceptionRouter::OnSilentDeath(pid_t pid, int wait_status) {

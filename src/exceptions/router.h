@@ -45,9 +45,9 @@ class ExceptionHandler {
   virtual HandlerAnswer Offer(const ExceptionPacket& packet) = 0;
   // Tells of a thread that exits with its whole process; nobody waits for an answer.
   virtual void Tell(const ExceptionPacket& /*packet*/) {}
-  // The offered exception's thread is gone, or somebody else has answered, or its lease is over, or the handler is no longer
-  // bound: an answer would come too late.
-  virtual void Withdraw(pid_t tid) = 0;
+  // The offered exception's thread is gone, or somebody else wants to answer, or its lease is over, or the handler is no
+  // longer bound. kPending: from now on an answer comes too late. Otherwise it is there already, and no other counts.
+  virtual HandlerAnswer Withdraw(pid_t tid) = 0;
   // A process in this handler's reach died of a signal that could not be offered to anybody.
   virtual void OnSilentDeath(pid_t /*pid*/, int /*wait_status*/) {}
 };
@@ -67,7 +67,7 @@ class ExceptionRouter final : public ExceptionSink {
 
   // A handler's answer; false when the thread waits for none from `handler` (any more).
   bool AnswerOf(ExceptionHandler& handler, pid_t tid, HandlerAnswer answer);
-  // Anybody's answer; false when the thread waits for none.
+  // Anybody's answer instead of the one that is asked now; false when the thread waits for none, or has one already.
   bool AnswerFor(pid_t tid, HandlerAnswer answer);
   // What a thread in an exception stands at; null if it is in none.
   [[nodiscard]] const ExceptionPacket* Find(pid_t tid) const;
@@ -88,7 +88,7 @@ class ExceptionRouter final : public ExceptionSink {
   void TellExit(const Thread& thread) override;
   Verdict Consult(const FaultStop& fault) override;
   zxctl::Answer Raise(const FaultStop& fault) override;
-  void Withdraw(pid_t tid) override;
+  zxctl::Answer Withdraw(pid_t tid) override;
   void OnSilentDeath(pid_t pid, int wait_status) override;
 
  private:
@@ -102,7 +102,8 @@ class ExceptionRouter final : public ExceptionSink {
 
   // Asks handler after handler until one thinks, one has resumed, or the chain is over.
   zxctl::Answer Walk(pid_t tid);
-  void PassOn(pid_t tid);
+  void PassOn(pid_t tid) { AnswerFor(tid, HandlerAnswer::kTryNext); }
+  bool Take(pid_t tid, HandlerAnswer answer);
   // The fault that the program's handler had, if this signal only repeats it.
   [[nodiscard]] const FirstFault* RepeatedBy(const FaultStop& fault);
   [[nodiscard]] Chance ChanceFor(const FaultStop& fault, bool repeats);

@@ -335,12 +335,13 @@ void ReportHandler::Finish(JobId id) {
   if (job.done) job.done();
 }
 
-void ReportHandler::Withdraw(pid_t tid) {
+HandlerAnswer ReportHandler::Withdraw(pid_t tid) {
   for (auto& [id, job] : jobs_) {
     std::erase_if(job.waiting, [tid](const Waiting& waiting) { return waiting.tid == tid; });
     // A killed process's hold went with it; its pid may be somebody else's soon.
     if (job.crash.tid == tid) job.held = false;
   }
+  return HandlerAnswer::kPending;
 }
 
 }  // namespace zxctl::report

@@ -44,7 +44,7 @@ class ReportHandler final : public ExceptionHandler {
 
   // ExceptionHandler:
   HandlerAnswer Offer(const ExceptionPacket& packet) override;
-  void Withdraw(pid_t tid) override;
+  HandlerAnswer Withdraw(pid_t tid) override;
   void OnSilentDeath(pid_t pid, int wait_status) override;
 
   struct HangOptions {

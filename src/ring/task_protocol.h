@@ -28,7 +28,7 @@ enum class CommandType : uint32_t {
   kBind,           // task, other: the port, key, options: ZX_EXCEPTION_PORT_*, lease_ns
   kUnbind,         // task, options
   kEndPort,        // other: the port is closed. No answer
-  kAnswer,         // task: the slot; other: its generation; options: Verdict. No answer
+  kAnswer,         // task: the slot; other: its generation: the slot's word has been answered. No answer
   kAnswerFor,      // task: a thread; other: the port that was asked, or 0; options: Verdict
   kSuspend,        // task, options: SuspendKind. No answer
   kKill,           // task
@@ -144,9 +144,10 @@ struct ExceptionNotice {
 
 // ---- what both sides see ---------------------------------------------------------------------------------------------
 
-// Who may still answer an exception. The side that moves the word out of kOffered has decided: a client that answers,
-// or the tracer that takes the exception back.
-enum class SlotPhase : uint64_t { kFree = 0, kOffered = 1, kAnswered = 2, kWithdrawn = 3 };
+// Who may still answer an exception. The side that moves the word out of kOffered has decided: a client that answers, or
+// the tracer that takes the exception back. An answer is in the word, and counts from then on; the command that follows
+// only says that it is there.
+enum class SlotPhase : uint64_t { kNotOffered = 0, kOffered = 1, kResumed = 2, kPassedOn = 3 };
 inline constexpr size_t kSlots = 4096;
 [[nodiscard]] constexpr uint64_t SlotWord(uint64_t generation, SlotPhase phase) {
   return generation << 2 | static_cast<uint64_t>(phase);

@@ -37,7 +37,7 @@ void FutexWakeShared(std::atomic<uint32_t>& word, int count) {
 
 HandlerAnswer PortHandler::Offer(const ExceptionPacket& packet) { return client_.OfferTo(*this, packet); }
 void PortHandler::Tell(const ExceptionPacket& packet) { client_.TellOf(*this, packet); }
-void PortHandler::Withdraw(pid_t tid) { client_.WithdrawFrom(tid); }
+HandlerAnswer PortHandler::Withdraw(pid_t tid) { return client_.WithdrawFrom(tid); }
 
 Client::Client(ring::Channel channel, UniqueFd alive, const ring::HelloCommand& hello, Tracer& tracer,
                ExceptionRouter& router)
@@ -324,16 +324,25 @@ void Client::SendException(const ring::ExceptionNotice& notice) {
   if (rung_.size() < ring::kBells) rung_.push_back(notice.port);
 }
 
-void Client::WithdrawFrom(pid_t tid) {
+HandlerAnswer Client::WithdrawFrom(pid_t tid) {
   const auto found = slot_of_.find(tid);
-  if (found == slot_of_.end()) return;
+  if (found == slot_of_.end()) return HandlerAnswer::kPending;
   const uint32_t index = found->second;
-  const uint64_t generation = slots_[index].generation;
-  // A client that has moved the word out of kOffered believes that it has answered; it is only too late to be heard.
-  uint64_t offered = ring::SlotWord(generation, ring::SlotPhase::kOffered);
-  Shared(channel_).slots[index].compare_exchange_strong(offered,
-                                                        ring::SlotWord(generation, ring::SlotPhase::kWithdrawn));
+  uint64_t offered = ring::SlotWord(slots_[index].generation, ring::SlotPhase::kOffered);
+  const uint64_t taken_back = ring::SlotWord(slots_[index].generation, ring::SlotPhase::kNotOffered);
+  // A client that was first has its answer in the word, and has told somebody that it counts.
+  const bool first = Shared(channel_).slots[index].compare_exchange_strong(offered, taken_back);
+  const HandlerAnswer answer = first ? HandlerAnswer::kPending : AnswerIn(index);
   FreeSlot(index);
+  return answer;
+}
+
+HandlerAnswer Client::AnswerIn(uint32_t index) const {
+  const uint64_t word = Shared(channel_).slots[index].load();
+  const uint64_t generation = slots_[index].generation;
+  if (word == ring::SlotWord(generation, ring::SlotPhase::kResumed)) return HandlerAnswer::kResume;
+  if (word == ring::SlotWord(generation, ring::SlotPhase::kPassedOn)) return HandlerAnswer::kTryNext;
+  return HandlerAnswer::kPending;
 }
 
 void Client::FreeSlot(uint32_t index) {

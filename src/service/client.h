@@ -31,7 +31,7 @@ class PortHandler final : public ExceptionHandler {
   PortHandler(Client& client, uint64_t port) : client_(client), port_(port) {}
   HandlerAnswer Offer(const ExceptionPacket& packet) override;
   void Tell(const ExceptionPacket& packet) override;
-  void Withdraw(pid_t tid) override;
+  HandlerAnswer Withdraw(pid_t tid) override;
   [[nodiscard]] uint64_t port() const { return port_; }
 
  private:
@@ -147,7 +147,10 @@ class Client {
   HandlerAnswer OfferTo(PortHandler& handler, const ExceptionPacket& packet);
   void TellOf(PortHandler& handler, const ExceptionPacket& packet);
   ring::ExceptionNotice NoticeOf(const PortHandler& handler, const ExceptionPacket& packet);
-  void WithdrawFrom(pid_t tid);
+  // What the client has answered by now; kPending: nothing, and nothing that it says counts any more.
+  HandlerAnswer WithdrawFrom(pid_t tid);
+  // What the slot's word says.
+  [[nodiscard]] HandlerAnswer AnswerIn(uint32_t index) const;
   void FreeSlot(uint32_t index);
   void WatchTask(Koid koid) { ++watched_[koid].grants; }
   void Unwatch(Koid koid, uint64_t grants);

@@ -223,6 +223,8 @@ void Client::DoKill(const ring::Command& command) {
     tracer_.KillProcess(*process);
   } else if (Thread* thread = tree.FindThreadByKoid(command.task); thread != nullptr && thread->process != nullptr) {
     if (const auto killed = tracer_.KillThread(*thread); !killed) return Answer(command, killed.error());
+  } else {
+    return Answer(command, Gone());
   }
   Answer(command, ZX_OK);
 }
@@ -301,10 +303,12 @@ void Client::DoAnswer(const ring::Command& command) {
   const uint64_t index = command.task;
   if (command.options == static_cast<uint32_t>(ring::Verdict::kNotQueued)) tracer_.CountLostPacket();
   if (index >= slots_.size() || slots_[index].tid == 0 || slots_[index].generation != command.other) return;
+  const HandlerAnswer answer = AnswerIn(static_cast<uint32_t>(index));
+  if (answer == HandlerAnswer::kPending) return;
   const pid_t tid = slots_[index].tid;
   PortHandler& handler = *slots_[index].handler;
   FreeSlot(static_cast<uint32_t>(index));
-  router_.AnswerOf(handler, tid, AnswerOf(command.options));
+  router_.AnswerOf(handler, tid, answer);
 }
 
 void Client::DoAnswerFor(const ring::Command& command) {
@@ -316,9 +320,9 @@ void Client::DoAnswerFor(const ring::Command& command) {
   if (command.other != 0 && (port == ports_.end() || port->second.get() != asked)) {
     return Answer(command, ZX_ERR_ACCESS_DENIED, "the exception was sent to another port");
   }
-  const pid_t tid = thread->tid;
-  WithdrawFrom(tid);
-  router_.AnswerFor(tid, AnswerOf(command.options));
+  if (!router_.AnswerFor(thread->tid, AnswerOf(command.options))) {
+    return Answer(command, ZX_ERR_BAD_STATE, "the exception has been answered already");
+  }
   Answer(command, ZX_OK);
 }
 

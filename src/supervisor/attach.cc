@@ -258,7 +258,9 @@ void Tracer::LeaveWhenHeld(Thread& thread) {
 }
 
 void Tracer::DetachHeld(Thread& thread) {
-  if (thread.state.exception == ExceptionPhase::kRaised) sink_.Withdraw(thread.tid);
+  const bool answered =
+      thread.state.exception == ExceptionPhase::kRaised && sink_.Withdraw(thread.tid) == Answer::kResume;
+  if (answered) thread.state.pending_signal = 0;
   DropWatch(thread);
   CloseStatFile(thread);
   CountHeldTime(thread);

@@ -58,8 +58,9 @@ class ExceptionSink {
   virtual Verdict Consult(const FaultStop& fault) = 0;
   // Offers the exception to the first handler. The thread stays stopped until it is answered.
   virtual Answer Raise(const FaultStop& fault) = 0;
-  // A raised exception's thread is gone; no answer is needed any more.
-  virtual void Withdraw(pid_t tid) = 0;
+  // A raised exception's thread is gone, or goes its own way; no answer is needed any more. kResume when that is the answer
+  // that somebody has just given; otherwise kPending.
+  virtual Answer Withdraw(pid_t tid) = 0;
   // A process has died of a signal without any stop that could be offered, and there is nothing left to look at.
   virtual void OnSilentDeath(pid_t pid, int wait_status) = 0;
 };

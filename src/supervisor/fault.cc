@@ -65,6 +65,7 @@ bool Tracer::ReadSignal(Thread& thread, SignalRecord& out) {
 void Tracer::OnPossibleException(Thread& thread, int signo) {
   ++stats_.faults;
   DropWatch(thread);
+  if (thread.kill == KillPhase::kMade) return DropOwnSignal(thread, signo);
   // Another thread's fatal signal is on its way to end them all: this death has been told.
   if (thread.process->dying_tid != 0) return Apply(thread.tid, Of(EventKind::kSignalStop, signo));
   if (sink_.AsksDebugger(thread)) return OfferToDebugger(thread, signo);
@@ -87,6 +88,13 @@ void Tracer::OnPossibleException(Thread& thread, int signo) {
   if (!thread.would_die) RememberFirstFault(thread, fault.signal);
   if (thread.would_die) BeginDying(thread);
   Apply(thread.tid, Of(EventKind::kSignalStop, signo));
+}
+
+// A thread that is killed goes to its end, whatever it had done to itself just before; its process's signals are not its own.
+void Tracer::DropOwnSignal(Thread& thread, int signo) {
+  SignalRecord signal;
+  const bool own = ReadSignal(thread, signal) && (IsSynchronousFault(signal) || signal.code == SI_TKILL);
+  Apply(thread.tid, Of(EventKind::kSignalStop, own ? 0 : signo));
 }
 
 void Tracer::OfferToDebugger(Thread& thread, int signo) {
@@ -122,6 +130,7 @@ void Tracer::RememberFirstFault(Thread& thread, const SignalRecord& signal, std:
 void Tracer::OnExitStop(Thread& thread) {
   uint64_t status = 0;
   const Process* process = thread.process;
+  if (process != nullptr) AnnounceLastChildren(thread);
   // Of one that is being let go nobody is told any more.
   if (process != nullptr && !process->detaching && ops_.GetEventMessage(thread.tid, status).ok()) {
     const WaitStatus decoded = DecodeWait(static_cast<int>(status));
@@ -149,7 +158,7 @@ void Tracer::LetExit(pid_t tid) {
   const Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || thread->state.life != Lifecycle::kExiting) return;
   if (thread->state.exception != ExceptionPhase::kRaised) return;
-  sink_.Withdraw(tid);
+  (void)sink_.Withdraw(tid);
   Apply(tid, Of(EventKind::kAnswerResume, 0));
 }
 

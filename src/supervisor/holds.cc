@@ -136,7 +136,7 @@ void Tracer::KillProcess(Process& process) {
 }
 
 void Tracer::KillJob(Job& job) {
-  job.killed = true;
+  tree_.MarkKilled(job);
   for (const pid_t pid : tree_.ProcessIdsIn(job)) KillProcess(*tree_.FindProcess(pid));
 }
 
@@ -161,7 +161,7 @@ void Tracer::MakeExitCall(pid_t tid) {
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || thread->kill != KillPhase::kWanted || thread->state.hold != HoldPhase::kHeld) return;
   if (thread->state.exception == ExceptionPhase::kRaised) {
-    sink_.Withdraw(tid);
+    (void)sink_.Withdraw(tid);
     // It stays held, and may go to where it has its final registers.
     return Apply(tid, {.kind = EventKind::kAnswerDeliver}), MakeExitCall(tid);
   }

@@ -57,6 +57,15 @@ Job& TaskTree::AddJob(Job& parent) {
   return *(jobs_[job->koid] = std::move(job));
 }
 
+void TaskTree::MarkKilled(Job& job) {
+  job.killed = true;
+  for (const auto& [koid, each] : jobs_) {
+    const Job* above = each->parent;
+    while (above != nullptr && above != &job) above = above->parent;
+    if (above == &job) each->killed = true;
+  }
+}
+
 void TaskTree::RemoveJob(Job& job) {
   if (job.processes != 0 || job.jobs != 0 || job.parent == nullptr) return;
   --job.parent->jobs;

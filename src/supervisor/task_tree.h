@@ -121,6 +121,8 @@ class TaskTree {
   Process& AddProcess(pid_t pid, Job& job);
   // A job below `parent`.
   Job& AddJob(Job& parent);
+  // Nothing may live in the job and in those below it any more.
+  void MarkKilled(Job& job);
   // Takes out a job without processes and jobs.
   void RemoveJob(Job& job);
 

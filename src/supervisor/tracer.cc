@@ -96,10 +96,12 @@ void Tracer::OnNewcomer(pid_t tid, const WaitStatus& status) {
   }
   thread.state.life = Lifecycle::kUnannounced;
   thread.state.stop = status.kind == WaitKind::kTrapStop ? PtraceStop::kTrap : PtraceStop::kGroup;
+  unannounced_.insert(tid);
   timers_.Add(clock_.NowNs() + kOrphanDelayNs, [this, tid] { AdoptOrphan(tid); });
 }
 
 void Tracer::AdoptOrphan(pid_t tid) {
+  unannounced_.erase(tid);
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || thread->process != nullptr) return;
   const auto facts = ops_.ReadFacts(tid);
@@ -148,6 +150,20 @@ void Tracer::OnChildEvent(Thread& thread) {
   Apply(thread.tid, Of(EventKind::kEventStop));
 }
 
+// A process that SIGKILL hits while it forks tells of the child by no event, but still has the call's result, and is its
+// parent until it goes on from here: then nothing says any more whose job the child belongs to.
+void Tracer::AnnounceLastChildren(Thread& thread) {
+  const Process& process = *thread.process;
+  if (process.job->parent == nullptr || thread.tid != process.pid) return;
+  std::vector<pid_t> candidates(unannounced_.begin(), unannounced_.end());
+  arch::Registers registers{};
+  if (ops_.GetRegisters(thread.tid, registers).ok()) candidates.push_back(arch::MadeTask(registers));
+  for (const pid_t tid : candidates) {
+    const auto facts = tid > 0 ? ops_.ReadFacts(tid) : std::nullopt;
+    if (facts && facts->parent == process.pid && facts->tracer != 0) Announce(thread, tid);
+  }
+}
+
 Process& Tracer::ProcessOfNewcomer(Process& creator, pid_t tid) {
   if (ops_.IsThreadOf(creator.pid, tid)) {
     ++stats_.threads;
@@ -162,6 +178,7 @@ Process& Tracer::ProcessOfNewcomer(Process& creator, pid_t tid) {
 }
 
 void Tracer::Announce(Thread& creator, pid_t tid) {
+  unannounced_.erase(tid);
   Thread* thread = tree_.FindThread(tid);
   // Adopted before its creator's event came.
   if (thread != nullptr && thread->process != nullptr) return;
@@ -364,10 +381,11 @@ void Tracer::Perform(pid_t tid, const Step& step) {
         }
         break;
       case Action::kRaise:
-        Raise(*thread);
+        // Whoever is killed, and has been sent to its end by being held, is in no exception any more.
+        if (thread->state.exception == ExceptionPhase::kRaised) Raise(*thread);
         break;
       case Action::kWithdraw:
-        sink_.Withdraw(tid);
+        (void)sink_.Withdraw(tid);
         break;
       case Action::kReportHeld:
         thread->held_since_ns = clock_.NowNs();

@@ -138,6 +138,7 @@ class Tracer {
   void OnGone(pid_t tid, int status);
   void OnNewcomer(pid_t tid, const WaitStatus& status);
   void Announce(Thread& creator, pid_t tid);
+  void AnnounceLastChildren(Thread& thread);
   Process& ProcessOfNewcomer(Process& creator, pid_t tid);
   void AdoptOrphan(pid_t tid);
   // The thread, or null if it was let go at once.
@@ -216,6 +217,7 @@ class Tracer {
   // A thread that waits at its exit for an answer waits no longer.
   void LetExit(pid_t tid);
   bool FaultsAllTheTime(Thread& thread);
+  void DropOwnSignal(Thread& thread, int signo);
   void OfferToDebugger(Thread& thread, int signo);
   bool ReadSignal(Thread& thread, SignalRecord& out);
   void RememberFirstFault(Thread& thread, const SignalRecord& signal, std::vector<uint64_t> asked = {});
@@ -235,6 +237,7 @@ class Tracer {
   TaskTree tree_;
   FaultStop current_fault_;  // handed to Raise() by the stop that is being handled
   size_t open_stat_files_ = 0;
+  std::unordered_set<pid_t> unannounced_;  // stand at their first stop, and their creators' events are to come
   std::unordered_set<pid_t> unlisted_;  // threads of processes that were let go, which can only end
   std::unordered_set<pid_t> let_go_;    // processes of which a thread may be heard of once more, after an exec
   bool detaching_ = false;

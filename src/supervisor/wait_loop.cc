@@ -23,7 +23,7 @@ constexpr int64_t kNapNs = 50 * kNsPerUs;
 void WaitLoop::Run(const Callbacks& callbacks) {
   bool after_stop = false;
   while (!callbacks.done()) {
-    if (timers_.next_deadline() != kNever) timers_.RunDue(clock_.NowNs());
+    RunTimers(callbacks);
     if (callbacks.on_command && callbacks.on_command()) after_stop = true;
     WaitResult found = Find();
     const bool another_is_near = after_stop && !finder_.expects_many();
@@ -33,6 +33,15 @@ void WaitLoop::Run(const Callbacks& callbacks) {
     after_stop = found.tid > 0;
     if (after_stop) callbacks.on_wait(found);
   }
+}
+
+void WaitLoop::RunTimers(const Callbacks& callbacks) {
+  if (timers_.next_deadline() == kNever) return;
+  const int64_t now = clock_.NowNs();
+  if (timers_.next_deadline() > now) return;
+  // What was written in time is heard first.
+  if (callbacks.on_command) callbacks.on_command();
+  timers_.RunDue(now);
 }
 
 WaitResult WaitLoop::Find() {

@@ -33,6 +33,7 @@ class WaitLoop {
 
  private:
   // A stop that no signal has to name.
+  void RunTimers(const Callbacks& callbacks);
   [[nodiscard]] WaitResult Find();
   [[nodiscard]] WaitResult HandleWake(const Wake& wake, const Callbacks& callbacks);
   [[nodiscard]] WaitResult TakeRepeat(const Callbacks& callbacks);

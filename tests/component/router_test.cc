@@ -12,12 +12,16 @@ class ScriptedHandler final : public ExceptionHandler {
     offered.push_back(packet);
     return answer;
   }
-  void Withdraw(pid_t tid) override { withdrawn.push_back(tid); }
+  HandlerAnswer Withdraw(pid_t tid) override {
+    withdrawn.push_back(tid);
+    return given;
+  }
   void OnSilentDeath(pid_t pid, int /*wait_status*/) override { silent.push_back(pid); }
 
   HandlerAnswer answer;
   std::vector<ExceptionPacket> offered;
   std::vector<pid_t> withdrawn;
+  HandlerAnswer given = HandlerAnswer::kPending;  // what it has answered when it is withdrawn
   std::vector<pid_t> silent;
 };
 
@@ -118,6 +122,47 @@ TEST_F(RouterTest, AnOverdueAnswerCountsAsTryNext) {
   EXPECT_EQ(process.withdrawn, std::vector<pid_t>{kRoot});
   EXPECT_EQ(last(), "cont 100 11");
   EXPECT_FALSE(router.AnswerOf(process, kRoot, HandlerAnswer::kResume));
+}
+
+TEST_F(RouterTest, AnAnswerThatIsThereAtTheEndOfTheLeaseCounts) {
+  ScriptedHandler process(HandlerAnswer::kPending);
+  ScriptedHandler job(HandlerAnswer::kPending);
+  BindProcess(process, ChainLevel::kProcess, {.lease_ns = 1000});
+  BindJob(job);
+  process.given = HandlerAnswer::kResume;
+  Fault();
+  timers.RunDue(clock.now_ns + 2000);
+  EXPECT_TRUE(job.offered.empty());
+  EXPECT_EQ(last(), "cont 100 0");
+}
+
+TEST_F(RouterTest, AnAnswerThatIsThereWhenItsHandlerIsUnboundOrGoneCounts) {
+  for (const bool gone : {false, true}) {
+    ScriptedHandler process(HandlerAnswer::kPending);
+    BindProcess(process);
+    process.given = HandlerAnswer::kResume;
+    Fault();
+    if (gone) {
+      router.RemoveHandler(process);
+    } else {
+      EXPECT_TRUE(router.Unbind(tracer.tree().FindProcess(kRoot)->koid, ChainLevel::kProcess, false));
+    }
+    EXPECT_EQ(last(), "cont 100 0");
+  }
+}
+
+TEST_F(RouterTest, WhoAnswersForAHandlerThatHasAnsweredIsTooLate) {
+  ScriptedHandler process(HandlerAnswer::kPending);
+  ScriptedHandler job(HandlerAnswer::kPending);
+  BindProcess(process);
+  BindJob(job);
+  process.given = HandlerAnswer::kTryNext;
+  Fault();
+  EXPECT_FALSE(router.AnswerFor(kRoot, HandlerAnswer::kResume));
+  EXPECT_EQ(job.offered.size(), 1U);
+  EXPECT_TRUE(router.AnswerFor(kRoot, HandlerAnswer::kResume));
+  EXPECT_EQ(job.withdrawn, std::vector<pid_t>{kRoot});
+  EXPECT_EQ(last(), "cont 100 0");
 }
 
 TEST_F(RouterTest, TheProgramsOwnHandlerGoesFirst) {

@@ -26,6 +26,7 @@ class RecordingSink final : public ExceptionSink {
   Answer answer = Answer::kPending;
   std::vector<FaultStop> raised;
   std::vector<pid_t> withdrawn;
+  Answer given = Answer::kPending;  // what has been answered when it is withdrawn
   std::vector<pid_t> silent_deaths;
   FaultStop consulted;
   bool wants_starts = false;
@@ -45,7 +46,10 @@ class RecordingSink final : public ExceptionSink {
     raised.push_back(fault);
     return answer;
   }
-  void Withdraw(pid_t tid) override { withdrawn.push_back(tid); }
+  Answer Withdraw(pid_t tid) override {
+    withdrawn.push_back(tid);
+    return given;
+  }
   void OnSilentDeath(pid_t pid, int /*wait_status*/) override { silent_deaths.push_back(pid); }
 };
 

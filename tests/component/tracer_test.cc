@@ -83,6 +83,41 @@ TEST_F(TracerTest, AnOrphanIsInItsParentsJob) {
   EXPECT_EQ(tracer.tree().FindProcess(301)->job, &job);
 }
 
+TEST_F(TracerTest, AChildWhoseCreatorIsKilledInTheForkStaysInItsJob) {
+  Job& job = tracer.tree().AddJob(tracer.tree().root_job());
+  ops.tracees[200].tgid = 200;
+  ASSERT_TRUE(tracer.SeizeNewborn(200, job, false));
+  tracer.KillJob(job);
+  ops.tracees[201].tgid = 201;
+  ops.tracees[201].facts = {.parent = 200, .tracer = 1};
+  Wait(201, EventStop(PTRACE_EVENT_STOP));
+  // The last moment in which the kernel knows whose child it is.
+  ops.tracees[200].event_message = SIGKILL;
+  Wait(200, EventStop(PTRACE_EVENT_EXIT));
+  ASSERT_NE(tracer.tree().FindProcess(201), nullptr);
+  EXPECT_EQ(tracer.tree().FindProcess(201)->job, &job);
+  EXPECT_EQ(ops.Count("kill 201"), 1);
+}
+
+TEST_F(TracerTest, AJobThatIsKilledTakesTheJobsBelowAlong) {
+  Job& job = tracer.tree().AddJob(tracer.tree().root_job());
+  Job& below = tracer.tree().AddJob(tracer.tree().AddJob(job));
+  Job& beside = tracer.tree().AddJob(tracer.tree().root_job());
+  tracer.KillJob(job);
+  EXPECT_TRUE(below.killed);
+  EXPECT_FALSE(beside.killed);
+  EXPECT_FALSE(tracer.tree().root_job().killed);
+}
+
+TEST_F(TracerTest, WhatHasBeenAnsweredByADetachIsNotDelivered) {
+  sink.verdict = Verdict::kRaise;
+  SetFault(kRoot, SIGSEGV, SEGV_MAPERR);
+  Wait(kRoot, SignalStop(SIGSEGV));
+  sink.given = Answer::kResume;
+  tracer.DetachProcess(*tracer.tree().FindProcess(kRoot));
+  EXPECT_EQ(ops.Count("detach 100 0"), 1);
+}
+
 TEST_F(TracerTest, TellsAForkedProcessFromAThread) {
   ops.tracees[200].tgid = 200;
   ops.tracees[kRoot].event_message = 200;

@@ -10,7 +10,7 @@ namespace {
 class Nobody final : public ExceptionHandler {
  public:
   HandlerAnswer Offer(const ExceptionPacket& /*packet*/) override { return HandlerAnswer::kTryNext; }
-  void Withdraw(pid_t /*tid*/) override {}
+  HandlerAnswer Withdraw(pid_t /*tid*/) override { return HandlerAnswer::kPending; }
 };
 
 class ChainWalkTest : public testing::Test {

@@ -100,6 +100,20 @@ TEST(SetRestart, ChangesTheResultOnly) {
   EXPECT_EQ(registers.orig_rax, static_cast<uint64_t>(SYS_epoll_wait));
 }
 
+TEST(MadeTask, IsThePositiveResultOfACall) {
+  arch::Registers registers = {};
+  registers.orig_rax = SYS_fork;
+  registers.rax = 4711;
+  EXPECT_EQ(MadeTask(registers), 4711);
+  registers.rax = static_cast<uint64_t>(-EAGAIN);
+  EXPECT_EQ(MadeTask(registers), 0);
+  registers.rax = uint64_t{1} << 40;
+  EXPECT_EQ(MadeTask(registers), 0);
+  registers = {.rax = 4711};
+  registers.orig_rax = static_cast<uint64_t>(-1);
+  EXPECT_EQ(MadeTask(registers), 0);
+}
+
 TEST(SetResult, LeavesNoCallToRestart) {
   Registers registers = InCall(SYS_epoll_wait, -EINTR);
   SetResult(registers, 0);

@@ -15,7 +15,7 @@ class BreakpointSkipper final : public ExceptionHandler {
   HandlerAnswer Offer(const ExceptionPacket& packet) override {
     return packet.type == ExceptionType::kSwBreakpoint ? HandlerAnswer::kResume : HandlerAnswer::kTryNext;
   }
-  void Withdraw(pid_t /*tid*/) override {}
+  HandlerAnswer Withdraw(pid_t /*tid*/) override { return HandlerAnswer::kPending; }
 };
 
 TracerOptions MakeTracerOptions(const ring::LaunchRequest& launch) {

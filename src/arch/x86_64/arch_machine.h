@@ -107,6 +107,9 @@ struct RestartableCall {
 // The number of the system call the registers show, negative when they show none.
 [[nodiscard]] int64_t SystemCallNumber(const Registers& registers);
 
+// The task that the registers' system call has just made, if it was one that makes tasks; 0 when it cannot have been.
+[[nodiscard]] int32_t MadeTask(const Registers& registers);
+
 // True when the registers of a stop show a system call that ended with -EINTR. The cheap first look.
 [[nodiscard]] bool EndedWithEintr(const Registers& registers);
 

@@ -192,6 +192,12 @@ void SetSystemCall(Registers& registers, uint64_t address, int64_t number, uint6
 
 void SetRestart(Registers& registers) { registers.rax = static_cast<uint64_t>(kRestartNoHand); }
 
+int32_t MadeTask(const Registers& registers) {
+  const auto result = static_cast<int64_t>(registers.rax);
+  if (SystemCallNumber(registers) < 0 || result <= 0 || result > INT32_MAX) return 0;
+  return static_cast<int32_t>(result);
+}
+
 void SetResult(Registers& registers, int64_t result) {
   registers.rax = static_cast<uint64_t>(result);
   registers.orig_rax = static_cast<uint64_t>(-1);
