@@ -38,6 +38,8 @@ std::mutex g_start_lock;
 std::atomic<Connection*> g_connection = nullptr;
 // In a page that a forked child finds zeroed, in whatever way it was forked. Null until there is a tracer.
 std::atomic<const std::atomic<uint32_t>*> g_not_forked = nullptr;
+// Where a thread that takes in keeps what is to be done when it holds no lock any more; null while it does not.
+thread_local std::vector<std::function<void()>>* g_afterwards = nullptr;
 
 ring::SharedState& Shared(const ring::Channel& channel) {
   return *std::launder(reinterpret_cast<ring::SharedState*>(channel.shared().data()));
@@ -243,9 +245,19 @@ void Connection::WakeTracer() {
 
 uint64_t Connection::Post(ring::CommandType type, ring::Command command) { return Write(type, command, {}, nullptr); }
 
+void Connection::PostLater(ring::CommandType type, const ring::Command& command) {
+  if (dead()) return;
+  if (g_afterwards == nullptr) {
+    Post(type, command);
+  } else {
+    g_afterwards->emplace_back([this, type, command] { Post(type, command); });
+  }
+}
+
 Answer Connection::Request(ring::CommandType type, ring::Command command, std::span<const std::byte> bytes) {
-  Pending pending;
   if (dead()) return {};
+  Pending pending{.gives_tasks = type == ring::CommandType::kSpawn || type == ring::CommandType::kAttach ||
+                                 type == ring::CommandType::kFind};
   const uint64_t seq = Write(type, command, bytes, &pending);
   while (pending.done.load(std::memory_order_acquire) == 0 && !dead()) Sleep(pending.done, 0, kNever, ZX_KOID_INVALID);
   const std::lock_guard lock(tables_lock_);
@@ -295,6 +307,7 @@ void Connection::TakeIn() {
 
 void Connection::ReadAll(std::vector<std::function<void()>>& afterwards) {
   const std::lock_guard lock(read_lock_);
+  g_afterwards = &afterwards;
   bool any = false;
   for (;;) {
     const auto got = channel_.in().Read(incoming_);
@@ -304,6 +317,7 @@ void Connection::ReadAll(std::vector<std::function<void()>>& afterwards) {
     any = true;
     Handle(incoming_, afterwards);
   }
+  g_afterwards = nullptr;
   ring::RingHeader& header = channel_.in().header();
   if (!any || header.short_of_room.exchange(0) == 0) return;
   header.room.fetch_add(1);
@@ -334,18 +348,36 @@ void Connection::Handle(const ring::Message& message, std::vector<std::function<
 void Connection::HandleReply(const ring::Message& message) {
   ring::Reply reply;
   if (!CopyOut(message, reply)) return;
+  bool gives_tasks = false;
+  {
+    const std::lock_guard lock(tables_lock_);
+    const auto found = pending_.find(reply.seq);
+    gives_tasks = found != pending_.end() && found->second->gives_tasks && reply.zx == ZX_OK;
+  }
+  Answer answer = {.status = reply.zx,
+                   .task = reply.task,
+                   .bytes = {message.payload.begin() + sizeof(reply), message.payload.end()}};
+  if (gives_tasks) MakeObjects(answer);
   const std::lock_guard lock(tables_lock_);
   const auto found = pending_.find(reply.seq);
   if (found == pending_.end()) return;
   Pending& pending = *found->second;
   pending_.erase(found);
-  pending.answer = {.status = reply.zx,
-                    .task = reply.task,
-                    .bytes = {message.payload.begin() + sizeof(reply), message.payload.end()}};
+  pending.answer = std::move(answer);
   std::atomic<uint32_t>* const word = &pending.done;
   // The thread may be gone with the word from here on: a wake of what became something else is one that waits permit.
   word->store(1, std::memory_order_release);
   WakeSleeper(word);
+}
+
+// Before the next message is looked at, which may tell of a task's end: nobody would hear of it.
+void Connection::MakeObjects(Answer& answer) {
+  if (answer.task.is_thread != 0) {
+    answer.object = ThreadOf(answer.task);
+    return;
+  }
+  answer.object = ProcessOf(answer.task);
+  if (const auto thread = answer.As<ring::TaskRecord>(); thread.koid != 0) answer.first_thread = ThreadOf(thread);
 }
 
 void Connection::HandleTask(const ring::TaskRecord& record) {

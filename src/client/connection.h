@@ -35,6 +35,9 @@ struct Answer {
   zx_status_t status = ZX_ERR_PEER_CLOSED;
   ring::TaskRecord task;
   std::vector<std::byte> bytes;
+  // The objects of the tasks that it gives: of a process or a thread, and of a process's first thread.
+  RefPtr<Dispatcher> object;
+  RefPtr<Dispatcher> first_thread;
 
   // Why it failed, for people; empty if it did not, or nothing is known.
   [[nodiscard]] std::string Sentence() const;
@@ -75,7 +78,7 @@ class Connection final : public TracerLink {
   // The thread's exception is answered: nothing has to keep its object.
   void DropException(zx_koid_t thread);
 
-  // Tells the tracer of a job, and of those above it.
+  // Tells the tracer of a job, and of those above it, before any command that names them.
   void Publish(const RefPtr<Job>& job);
   // From now on packets for this port find it.
   void Publish(const RefPtr<Port>& port);
@@ -100,6 +103,7 @@ class Connection final : public TracerLink {
   // A thread that waits for an answer; on its stack.
   struct Pending {
     Answer answer;
+    bool gives_tasks = false;
     std::atomic<uint32_t> done = 0;
   };
   struct PublishedJob {
@@ -113,6 +117,10 @@ class Connection final : public TracerLink {
   [[nodiscard]] Result<void> AwaitHello(int errors);
   [[nodiscard]] Result<void> AwaitNotice(uint32_t type);
 
+  void PublishLocked(const RefPtr<Job>& job);
+  // Posts a command when no lock is held any more: objects end wherever the last reference to them does.
+  void PostLater(ring::CommandType type, const ring::Command& command);
+
   uint64_t Write(ring::CommandType type, ring::Command command, std::span<const std::byte> bytes, Pending* pending);
   void WriteOrWait(std::unique_lock<std::mutex>& lock, ring::CommandType type, const ring::Command& command,
                    std::span<const std::byte> bytes);
@@ -121,6 +129,7 @@ class Connection final : public TracerLink {
   void ReadAll(std::vector<std::function<void()>>& afterwards);
   void Handle(const ring::Message& message, std::vector<std::function<void()>>& afterwards);
   void HandleReply(const ring::Message& message);
+  void MakeObjects(Answer& answer);
   void HandleException(const ring::ExceptionNotice& notice, std::vector<std::function<void()>>& afterwards);
   void HandleTask(const ring::TaskRecord& record);
   void HandleJob(const ring::JobRecord& record);
@@ -138,10 +147,11 @@ class Connection final : public TracerLink {
   std::atomic<bool> dead_ = false;
   std::atomic<bool> served_ = false;
 
+  // Taken in this order, before all locks of objects.
+  std::mutex publish_lock_;  // while a job is made known
   std::mutex send_lock_;
   uint64_t last_seq_ = 0;  // send_lock_
-
-  std::mutex read_lock_;    // before tables_lock_ and all locks of objects
+  std::mutex read_lock_;
   ring::Message incoming_;  // read_lock_; kept for its memory
 
   std::mutex tables_lock_;  // guards what follows

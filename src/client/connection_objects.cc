@@ -40,7 +40,7 @@ void Connection::Forget(Task& task) {
     if (const auto found = tasks_.find(task.koid()); found != tasks_.end() && found->second == &task)
       tasks_.erase(found);
   }
-  if (!dead()) Post(ring::CommandType::kUnwatch, {.task = task.koid(), .other = task.grants()});
+  PostLater(ring::CommandType::kUnwatch, {.task = task.koid(), .other = task.grants()});
 }
 
 void Connection::EndThreadsOf(zx_koid_t process) {
@@ -67,15 +67,24 @@ void Connection::DropException(zx_koid_t thread) {
 }
 
 void Connection::Publish(const RefPtr<Job>& job) {
+  const std::lock_guard lock(publish_lock_);
+  PublishLocked(job);
+}
+
+void Connection::PublishLocked(const RefPtr<Job>& job) {
   if (!job) return;
   {
     const std::lock_guard lock(tables_lock_);
     if (jobs_.contains(job->koid())) return;
   }
-  Publish(job->parent());
-  const std::lock_guard lock(tables_lock_);
-  if (!jobs_.try_emplace(job->koid(), PublishedJob{.job = job.get(), .keeps = {}}).second) return;
+  PublishLocked(job->parent());
   Post(ring::CommandType::kNewJob, {.task = job->koid(), .other = job->parent()->koid()});
+  {
+    const std::lock_guard lock(tables_lock_);
+    jobs_.try_emplace(job->koid(), PublishedJob{.job = job.get(), .keeps = {}});
+  }
+  // Whoever kills a job that is not among them yet tells only the job.
+  if (job->killed()) KillJob(job->koid());
 }
 
 void Connection::Publish(const RefPtr<Port>& port) {
@@ -91,7 +100,7 @@ void Connection::EndJob(zx_koid_t job) {
     const std::lock_guard lock(tables_lock_);
     if (jobs_.erase(job) == 0) return;
   }
-  if (!dead()) Post(ring::CommandType::kEndJob, {.task = job});
+  PostLater(ring::CommandType::kEndJob, {.task = job});
 }
 
 void Connection::EndPort(zx_koid_t port) {
@@ -107,7 +116,7 @@ void Connection::EndPort(zx_koid_t port) {
     for (const auto& [koid, thread] : excepted_) excepted.push_back(thread);
   }
   for (const auto& thread : excepted) thread->ForgetExceptionOf(port);
-  if (!dead()) Post(ring::CommandType::kEndPort, {.other = port});
+  PostLater(ring::CommandType::kEndPort, {.other = port});
 }
 
 void Connection::KillJob(zx_koid_t job) {
@@ -134,7 +143,7 @@ zx_status_t Connection::List(zx_koid_t task, std::vector<zx_koid_t>* out) {
 RefPtr<Dispatcher> Connection::FindProcess(zx_koid_t job, zx_koid_t process) {
   const Answer answer = Request(ring::CommandType::kFind, {.task = job, .other = process});
   if (answer.status != ZX_OK) return {};
-  RefPtr<Process> found = ProcessOf(answer.task);
+  RefPtr<Process> found = DownCast<Process>(answer.object);
   if (found) found->ReadName();
   return found;
 }

@@ -128,8 +128,8 @@ Status Refused(const Answer& answer) {
   return {.zx = answer.status, .what = std::move(sentence)};
 }
 
-Result<Made> Make(Connection& connection, const Answer& answer) {
-  Made made{.process = connection.ProcessOf(answer.task), .thread = connection.ThreadOf(answer.As<ring::TaskRecord>())};
+Result<Made> Make(const Answer& answer) {
+  Made made{.process = DownCast<Process>(answer.object), .thread = DownCast<Thread>(answer.first_thread)};
   if (!made.process || !made.thread) return Fail(Status{.zx = ZX_ERR_NO_MEMORY, .what = "no memory"});
   return made;
 }
@@ -174,7 +174,7 @@ Result<Made> TakeUp(Connection& connection, const RefPtr<Job>& job, const SpawnR
   const Answer answer =
       connection.Request(ring::CommandType::kSpawn, {.task = job->koid(), .options = !request.start, .pid = pid});
   if (answer.status != ZX_OK) return Fail(Refused(answer));
-  return Make(connection, answer);
+  return Make(answer);
 }
 
 // Waits until it has executed its program, and that is to be started or runs.
@@ -225,7 +225,7 @@ Result<Made> Attach(const RefPtr<Job>& job, pid_t pid) {
   (*connection)->Publish(job);
   const Answer answer = (*connection)->Request(ring::CommandType::kAttach, {.task = job->koid(), .pid = pid});
   if (answer.status != ZX_OK) return Fail(Refused(answer));
-  auto made = Make(**connection, answer);
+  auto made = Make(answer);
   if (made) made->process->ReadName();
   return made;
 }

@@ -34,12 +34,14 @@ bool Task::IsOver() const {
 }
 
 void Task::AddToken() {
+  const std::lock_guard lock(suspends_lock_);
   tokens_.fetch_add(1);
   connection_.Post(ring::CommandType::kSuspend,
                    {.task = koid(), .options = static_cast<uint32_t>(ring::SuspendKind::kAddToken)});
 }
 
 void Task::DropToken() {
+  const std::lock_guard lock(suspends_lock_);
   const bool last = tokens_.fetch_sub(1) == 1;
   const uint64_t seq = connection_.Post(
       ring::CommandType::kSuspend, {.task = koid(), .options = static_cast<uint32_t>(ring::SuspendKind::kDropToken)});
@@ -51,6 +53,8 @@ zx_status_t Task::Kill(std::string* out_sentence) {
   if (life() == ring::TaskLife::kDead) return ZX_OK;
   if (life() == ring::TaskLife::kDetached) return ZX_ERR_BAD_STATE;
   const Answer answer = connection_.Request(ring::CommandType::kKill, {.task = koid()});
+  // It died meanwhile.
+  if (life() == ring::TaskLife::kDead) return ZX_OK;
   if (answer.status != ZX_OK) *out_sentence = answer.Sentence();
   return answer.status;
 }
@@ -100,7 +104,7 @@ RefPtr<Dispatcher> Process::FindChild(zx_koid_t koid) {
   }
   const Answer answer = connection().Request(ring::CommandType::kFind, {.task = this->koid(), .other = koid});
   if (answer.status != ZX_OK) return {};
-  RefPtr<Thread> thread = connection().ThreadOf(answer.task);
+  RefPtr<Thread> thread = DownCast<Thread>(answer.object);
   if (thread) thread->ReadName();
   return thread;
 }
@@ -221,6 +225,7 @@ void Thread::Update(const ring::TaskRecord& record) {
     case ring::TaskLife::kAlive:
       // What was written before the tracer had heard of our resume says nothing about how it is now.
       if (record.seq < resumed_by_) return;
+      told_after_ = record.seq;
       now = record.suspended != 0 ? ZX_THREAD_SUSPENDED : ZX_THREAD_RUNNING;
       break;
     case ring::TaskLife::kDying:
@@ -236,6 +241,8 @@ void Thread::Update(const ring::TaskRecord& record) {
 
 void Thread::OnResumed(uint64_t seq) {
   const std::lock_guard lock(state_lock_);
+  // The tracer has dealt with it already, and maybe with a suspend that came behind it.
+  if (told_after_ >= seq) return;
   resumed_by_ = seq;
   if ((signals() & ZX_THREAD_SUSPENDED) == 0) return;
   UpdateSignals(ZX_THREAD_SUSPENDED, ZX_THREAD_RUNNING);
@@ -244,10 +251,8 @@ void Thread::OnResumed(uint64_t seq) {
 zx_status_t Thread::SetFlag() {
   connection().TakeIn();
   if (life() != ring::TaskLife::kAlive) return ZX_ERR_BAD_STATE;
-  {
-    const std::lock_guard lock(state_lock_);
-    flag_ = true;
-  }
+  const std::lock_guard lock(suspends_lock());
+  flag_ = true;
   connection().Post(ring::CommandType::kSuspend,
                     {.task = koid(), .options = static_cast<uint32_t>(ring::SuspendKind::kSetFlag)});
   return ZX_OK;
@@ -256,14 +261,10 @@ zx_status_t Thread::SetFlag() {
 zx_status_t Thread::ClearFlag() {
   connection().TakeIn();
   if (life() != ring::TaskLife::kAlive) return ZX_ERR_BAD_STATE;
+  const std::lock_guard lock(suspends_lock());
   const uint64_t seq = connection().Post(
       ring::CommandType::kSuspend, {.task = koid(), .options = static_cast<uint32_t>(ring::SuspendKind::kClearFlag)});
-  bool held_by_flag_alone = false;
-  {
-    const std::lock_guard lock(state_lock_);
-    held_by_flag_alone = std::exchange(flag_, false) && tokens() == 0;
-  }
-  if (held_by_flag_alone) OnResumed(seq);
+  if (std::exchange(flag_, false) && tokens() == 0) OnResumed(seq);
   return ZX_OK;
 }
 
@@ -279,7 +280,7 @@ void Thread::ForgetExceptionOf(zx_koid_t port) {
 
 bool Thread::AnswerHere(zx_koid_t port, ring::Verdict verdict, zx_status_t* out) {
   if (connection().dead()) return false;
-  const std::lock_guard lock(exception_lock_);
+  std::unique_lock lock(exception_lock_);
   if (!exception_) return false;
   std::atomic<uint64_t>& word = connection().slot(exception_->slot);
   uint64_t offered = ring::SlotWord(exception_->generation, ring::SlotPhase::kOffered);
@@ -295,6 +296,7 @@ bool Thread::AnswerHere(zx_koid_t port, ring::Verdict verdict, zx_status_t* out)
     return false;
   }
   exception_.reset();
+  lock.unlock();
   connection().Post(ring::CommandType::kAnswer, command);
   *out = ZX_OK;
   return true;

@@ -45,7 +45,10 @@ class Task : public Dispatcher {
       : Dispatcher(type, record.koid), connection_(connection), pid_(record.pid), life_(record.life) {}
   ~Task() override = default;
 
-  // Called when the last token of this program was dropped by the command `seq`.
+  // Suspends and their ends are written in the order in which they are counted, and whoever asks for the next one finds no
+  // signal of the last. Before all locks of the connection.
+  [[nodiscard]] std::mutex& suspends_lock() { return suspends_lock_; }
+  // Called with it, when the last token of this program was dropped by the command `seq`.
   virtual void OnResumed(uint64_t /*seq*/) {}
   void SetLife(ring::TaskLife life) { life_.store(life, std::memory_order_release); }
 
@@ -54,7 +57,8 @@ class Task : public Dispatcher {
   const pid_t pid_;
   std::atomic<ring::TaskLife> life_;
   std::atomic<uint32_t> grants_ = 0;
-  std::atomic<uint32_t> tokens_ = 0;
+  std::mutex suspends_lock_;
+  std::atomic<uint32_t> tokens_ = 0;  // changed with suspends_lock_
 };
 
 class Process final : public Task {
@@ -136,7 +140,8 @@ class Thread final : public Task {
   std::optional<ring::ExceptionNotice> exception_;  // exception_lock_
   std::mutex state_lock_;
   uint64_t resumed_by_ = 0;  // state_lock_; what the tracer said before it dealt with this command is out of date
-  bool flag_ = false;        // state_lock_
+  uint64_t told_after_ = 0;  // state_lock_; the last command that the tracer had dealt with when it told of this thread
+  bool flag_ = false;        // suspends_lock()
 };
 
 // Keeps a task suspended as long as it has a handle.
