@@ -147,7 +147,12 @@ zx_status_t TaskModel::Detach(int process) {
   }
   leaving.life = Life::kDetached;
   leaving.waits_to_begin = false;
-  for (const int thread : leaving.threads) At(threads, thread).exception.reset();
+  for (const int thread : leaving.threads) {
+    auto& exception = At(threads, thread).exception;
+    // One that stands at its exit comes to its end.
+    if (exception && exception->kind == Kind::kExit) EndThread(thread);
+    exception.reset();
+  }
   return ZX_OK;
 }
 
