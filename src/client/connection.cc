@@ -207,8 +207,6 @@ uint64_t Connection::Write(ring::CommandType type, ring::Command command, std::s
     pending_[command.seq] = pending;
   }
   WriteOrWait(lock, type, command, bytes);
-  lock.unlock();
-  WakeTracer();
   return command.seq;
 }
 
@@ -243,7 +241,15 @@ void Connection::WakeTracer() {
   syscall(SYS_pidfd_send_signal, tracer_pidfd_.get(), CommandSignal(), nullptr, 0);
 }
 
-uint64_t Connection::Post(ring::CommandType type, ring::Command command) { return Write(type, command, {}, nullptr); }
+uint64_t Connection::Post(ring::CommandType type, ring::Command command) {
+  const uint64_t seq = PostQuietly(type, command);
+  WakeTracer();
+  return seq;
+}
+
+uint64_t Connection::PostQuietly(ring::CommandType type, ring::Command command) {
+  return Write(type, command, {}, nullptr);
+}
 
 void Connection::PostLater(ring::CommandType type, const ring::Command& command) {
   if (dead()) return;
@@ -259,6 +265,7 @@ Answer Connection::Request(ring::CommandType type, ring::Command command, std::s
   Pending pending{.gives_tasks = type == ring::CommandType::kSpawn || type == ring::CommandType::kAttach ||
                                  type == ring::CommandType::kFind};
   const uint64_t seq = Write(type, command, bytes, &pending);
+  WakeTracer();
   while (pending.done.load(std::memory_order_acquire) == 0 && !dead()) Sleep(pending.done, 0, kNever, ZX_KOID_INVALID);
   const std::lock_guard lock(tables_lock_);
   pending_.erase(seq);
@@ -358,15 +365,18 @@ void Connection::HandleReply(const ring::Message& message) {
                    .task = reply.task,
                    .bytes = {message.payload.begin() + sizeof(reply), message.payload.end()}};
   if (gives_tasks) MakeObjects(answer);
-  const std::lock_guard lock(tables_lock_);
-  const auto found = pending_.find(reply.seq);
-  if (found == pending_.end()) return;
-  Pending& pending = *found->second;
-  pending_.erase(found);
-  pending.answer = std::move(answer);
-  std::atomic<uint32_t>* const word = &pending.done;
-  // The thread may be gone with the word from here on: a wake of what became something else is one that waits permit.
-  word->store(1, std::memory_order_release);
+  std::atomic<uint32_t>* word = nullptr;
+  {
+    const std::lock_guard lock(tables_lock_);
+    const auto found = pending_.find(reply.seq);
+    if (found == pending_.end()) return;
+    Pending& pending = *found->second;
+    pending_.erase(found);
+    pending.answer = std::move(answer);
+    word = &pending.done;
+    word->store(1, std::memory_order_release);
+  }
+  // The thread may be gone with the word by now: a wake of what became something else is one that waits permit.
   WakeSleeper(word);
 }
 

@@ -59,6 +59,10 @@ class Connection final : public TracerLink {
   [[nodiscard]] Answer Request(ring::CommandType type, ring::Command command, std::span<const std::byte> bytes = {});
   // Sends one that has no answer. Its number.
   uint64_t Post(ring::CommandType type, ring::Command command);
+  // The same for who holds a lock: the tracer is not woken before WakeTracer(), which comes without it. What the tracer
+  // does at once may be wanted by a thread that needs the lock.
+  uint64_t PostQuietly(ring::CommandType type, ring::Command command);
+  void WakeTracer();
 
   // Also in a process that was forked from the one that has the tracer: nothing of it can be used there.
   [[nodiscard]] bool dead() const { return dead_.load(std::memory_order_acquire) || IsForked(); }
@@ -124,7 +128,6 @@ class Connection final : public TracerLink {
   uint64_t Write(ring::CommandType type, ring::Command command, std::span<const std::byte> bytes, Pending* pending);
   void WriteOrWait(std::unique_lock<std::mutex>& lock, ring::CommandType type, const ring::Command& command,
                    std::span<const std::byte> bytes);
-  void WakeTracer();
 
   void ReadAll(std::vector<std::function<void()>>& afterwards);
   void Handle(const ring::Message& message, std::vector<std::function<void()>>& afterwards);

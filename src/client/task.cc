@@ -297,7 +297,7 @@ bool Thread::AnswerHere(zx_koid_t port, ring::Verdict verdict, zx_status_t* out)
   }
   exception_.reset();
   lock.unlock();
-  connection().Post(ring::CommandType::kAnswer, command);
+  connection().PostQuietly(ring::CommandType::kAnswer, command);
   *out = ZX_OK;
   return true;
 }
@@ -307,7 +307,9 @@ zx_status_t Thread::ResumeFromException(zx_koid_t port, ring::Verdict verdict) {
   if (IsOver()) return ZX_ERR_BAD_STATE;
   zx_status_t status = ZX_OK;
   if (AnswerHere(port, verdict, &status)) {
-    if (status == ZX_OK) connection().DropException(koid());
+    if (status != ZX_OK) return status;
+    connection().DropException(koid());
+    connection().WakeTracer();
     return status;
   }
   return connection()

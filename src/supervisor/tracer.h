@@ -238,8 +238,8 @@ class Tracer {
   FaultStop current_fault_;  // handed to Raise() by the stop that is being handled
   size_t open_stat_files_ = 0;
   std::unordered_set<pid_t> unannounced_;  // stand at their first stop, and their creators' events are to come
-  std::unordered_set<pid_t> unlisted_;  // threads of processes that were let go, which can only end
-  std::unordered_set<pid_t> let_go_;    // processes of which a thread may be heard of once more, after an exec
+  std::unordered_set<pid_t> unlisted_;     // threads of processes that were let go, which can only end
+  std::unordered_set<pid_t> let_go_;       // processes of which a thread may be heard of once more, after an exec
   bool detaching_ = false;
 };
 
