@@ -104,7 +104,7 @@ Result<Process*> Tracer::AttachProcess(pid_t pid, Job& job) {
     Process& process = NewProcess(pid, job);
     const Koid koid = process.koid;
     AddRunning(process, *first);
-    const auto all = SeizeAllThreads(koid);
+    const auto all = SeizeAllThreads(koid, kExecTries);
     Process* taken = tree_.FindProcessByKoid(koid);
     // All that were seized have ended, and it goes with them; the one that executes a program takes their place.
     if (taken == nullptr) continue;
@@ -138,7 +138,7 @@ Result<pid_t> Tracer::SeizeFirst(pid_t pid) {
 
 // What a seized thread clones is seized with it, so that each round finds fewer. One that finds none may have missed a
 // thread: a list is read in pieces, and the next one begins further on than it should if threads have ended meanwhile.
-Result<void> Tracer::SeizeAllThreads(Koid koid) {
+Result<void> Tracer::SeizeAllThreads(Koid koid, int exec_tries) {
   int execs = 0;
   for (int quiet_rounds = 0; quiet_rounds < kQuietRounds;) {
     Process* process = tree_.FindProcessByKoid(koid);
@@ -147,7 +147,7 @@ Result<void> Tracer::SeizeAllThreads(Koid koid) {
     if (!found) return Fail(found.error());
     quiet_rounds = *found == Found::kNothingNew ? quiet_rounds + 1 : 0;
     if (*found != Found::kExec) continue;
-    if (++execs > kExecTries) return Fail(DoesNotGetOn(process->pid));
+    if (++execs > exec_tries) return Fail(DoesNotGetOn(process->pid));
     TakeEndsOf(*process);
   }
   return {};
@@ -160,7 +160,8 @@ void Tracer::LookForLateThreads(Thread& thread) {
   // From the loop: the maker is still being dealt with.
   timers_.Add(clock_.NowNs(), [this, koid = thread.process->koid] {
     const Process* process = tree_.FindProcessByKoid(koid);
-    if (process != nullptr && !process->detaching) (void)SeizeAllThreads(koid);
+    // An exec leaves no thread but the one that makes it.
+    if (process != nullptr && !process->detaching) (void)SeizeAllThreads(koid, 0);
   });
 }
 

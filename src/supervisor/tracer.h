@@ -176,8 +176,8 @@ class Tracer {
   void AddRunning(Process& process, pid_t tid);
   enum class Found : uint8_t { kNothingNew, kSome, kExec };
   Result<Found> SeizeThreads(Process& process);
-  // The process may be gone afterwards.
-  Result<void> SeizeAllThreads(Koid koid);
+  // Waits so often for an exec of the process. The process may be gone afterwards.
+  Result<void> SeizeAllThreads(Koid koid, int exec_tries);
   // An error when somebody else traces the thread.
   [[nodiscard]] Result<void> CheckUntraced(pid_t pid, pid_t tid);
   void TakeEndsOf(const Process& process);
