@@ -49,6 +49,8 @@ class ServiceTest : public testing::Test {
   }
   bool IsAsked() { return house.router().AskedNow(kPid) != nullptr; }
   void Answer(uint64_t slot, uint64_t generation, ring::Verdict verdict) {
+    const auto phase = verdict == ring::Verdict::kResume ? ring::SlotPhase::kResumed : ring::SlotPhase::kPassedOn;
+    if (slot < ring::kSlots) house.shared().slots[slot] = ring::SlotWord(generation, phase);
     EXPECT_TRUE(house.Write(CommandType::kAnswer,
                             {.task = slot, .other = generation, .options = static_cast<uint32_t>(verdict)}));
     house.Turn();
@@ -116,7 +118,7 @@ TEST_F(ServiceTest, AnAnswerToAnotherSlotAnswersNothing) {
 
 TEST_F(ServiceTest, WordsThatAClientRewritesDecideNothing) {
   BindAndFault(1000);
-  for (const uint64_t word : {uint64_t{0}, ~uint64_t{0}, ring::SlotWord(7, ring::SlotPhase::kAnswered)}) {
+  for (const uint64_t word : {uint64_t{0}, ~uint64_t{0}, ring::SlotWord(7, ring::SlotPhase::kResumed)}) {
     house.shared().slots[offered->slot] = word;
     house.Turn();
     EXPECT_TRUE(IsAsked());

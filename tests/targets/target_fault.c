@@ -1,5 +1,6 @@
 // Crashes in the way that its first argument names; the call chain is main → outer → middle → the kind's function.
 // The comments "mark: NAME" are what the tests look for when they check line numbers.
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define NOINLINE __attribute__((noinline, noclone))
@@ -234,22 +236,37 @@ NOINLINE void jit(void) {
   sink++;
 }
 
+enum { kManyThreads = 64 };
 static pthread_barrier_t barrier;
+static pid_t waiting_tids[kManyThreads];
 
-NOINLINE void* wait_forever(void* unused) {
+NOINLINE void* wait_forever(void* tid) {
+  *(pid_t*)tid = gettid();
   pthread_barrier_wait(&barrier);
   for (;;) pause();
-  return unused;
+  return tid;
+}
+
+// Until the thread is in the call, and not on its way there.
+static void await_pause(pid_t tid) {
+  char path[64];
+  int call = -1;
+  snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
+  while (call != SYS_pause) {
+    FILE* file = fopen(path, "r");
+    if (file == NULL || fscanf(file, "%d", &call) != 1) call = -1;
+    if (file != NULL) fclose(file);
+  }
 }
 
 NOINLINE void many_threads(void) {
-  const int count = 64;
-  pthread_barrier_init(&barrier, NULL, (unsigned)count + 1);
-  for (int i = 0; i < count; ++i) {
+  pthread_barrier_init(&barrier, NULL, kManyThreads + 1);
+  for (int i = 0; i < kManyThreads; ++i) {
     pthread_t thread;
-    pthread_create(&thread, NULL, &wait_forever, NULL);
+    pthread_create(&thread, NULL, &wait_forever, &waiting_tids[i]);
   }
   pthread_barrier_wait(&barrier);
+  for (int i = 0; i < kManyThreads; ++i) await_pause(waiting_tids[i]);
   null_write();
 }
 
