@@ -26,7 +26,13 @@
 
 namespace zxctl::test {
 
-inline int Rounds() { return Scaled(100000, 1000); }
+// A sanitizer sees in a few rounds what it can see, and each of them takes it longer.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr int kQuickRounds = 200;
+#else
+inline constexpr int kQuickRounds = 1000;
+#endif
+inline int Rounds() { return Scaled(100000, kQuickRounds); }
 
 // How long each side of a race spins before it acts. Starts from $ZX_SEED, or from a number that it prints.
 class Delays {

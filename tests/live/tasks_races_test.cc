@@ -30,7 +30,8 @@ class Races : public testing::Test {
   }
 
   template <typename F>
-  void Repeat(F body, int rounds = Rounds()) {
+  void Repeat(F body) {
+    const int rounds = Rounds();
     for (int round = 0; round < rounds; ++round) {
       body();
       if (!HasFailure()) continue;
@@ -502,56 +503,47 @@ TEST_F(Races, KillOfAProcessAgainstItsDetach) {
 }
 
 TEST_F(Races, KillOfAProcessAgainstItsStart) {
-  const int rounds = Scaled(20000, 300);
-  Repeat(
-      [&] {
-        const Program program = Spawn({TargetPath("target_races"), "0"}, 0, job_);
-        Race([&] { EXPECT_EQ(program.process.kill(), ZX_OK) << zxl_last_error(); },
-             [&] { EXPECT_TRUE(IsOkOrDead(program.process.start())) << zxl_last_error(); });
-        AwaitEnd(program.process);
-        ExpectDead(program.thread);
-      },
-      rounds);
+  Repeat([&] {
+    const Program program = Spawn({TargetPath("target_races"), "0"}, 0, job_);
+    Race([&] { EXPECT_EQ(program.process.kill(), ZX_OK) << zxl_last_error(); },
+         [&] { EXPECT_TRUE(IsOkOrDead(program.process.start())) << zxl_last_error(); });
+    AwaitEnd(program.process);
+    ExpectDead(program.thread);
+  });
 }
 
 TEST_F(Races, KillOfAJobAgainstASpawnInIt) {
-  const int rounds = Scaled(20000, 300);
-  Repeat(
-      [&] {
-        const zx::Job above = MakeJob();
-        zx::Job job;
-        EXPECT_EQ(zx::Job::create(above, 0, &job), ZX_OK);
-        Program program;
-        zx_status_t spawned = ZX_OK;
-        const zx::Job& killed = delays_.Number(2) != 0 ? above : job;
-        const uint32_t options = delays_.Number(2) != 0 ? ZXL_SPAWN_START : 0;
-        Race([&] { EXPECT_EQ(killed.kill(), ZX_OK); },
-             [&] {
-               spawned = TrySpawn(job, {"/bin/sleep", "1000"}, options, &program);
-             });
-        if (spawned == ZX_OK) AwaitEnd(program.process);
-        EXPECT_EQ(job.wait_one(ZX_JOB_NO_PROCESSES, Soon()), ZX_OK) << zxl_last_error();
-        EXPECT_TRUE(Subject::Koids(job, ZX_INFO_JOB_PROCESSES).empty());
-      },
-      rounds);
+  Repeat([&] {
+    const zx::Job above = MakeJob();
+    zx::Job job;
+    EXPECT_EQ(zx::Job::create(above, 0, &job), ZX_OK);
+    Program program;
+    zx_status_t spawned = ZX_OK;
+    const zx::Job& killed = delays_.Number(2) != 0 ? above : job;
+    const uint32_t options = delays_.Number(2) != 0 ? ZXL_SPAWN_START : 0;
+    Race([&] { EXPECT_EQ(killed.kill(), ZX_OK); },
+         [&] {
+           spawned = TrySpawn(job, {"/bin/sleep", "1000"}, options, &program);
+         });
+    if (spawned == ZX_OK) AwaitEnd(program.process);
+    EXPECT_EQ(job.wait_one(ZX_JOB_TERMINATED, Soon()), ZX_OK) << zxl_last_error();
+    EXPECT_TRUE(Subject::Koids(job, ZX_INFO_JOB_PROCESSES).empty());
+  });
 }
 
 TEST_F(Races, KillOfAJobAgainstForksInIt) {
-  const int rounds = Scaled(20000, 300);
-  Repeat(
-      [&] {
-        const zx::Job job = MakeJob();
-        Subject subject(job);
-        Race(
-            [&] {
-              for (int i = 0; i < 3; ++i) subject.Tell(0, 'k', false);
-            },
-            [&] { EXPECT_EQ(job.kill(), ZX_OK); });
-        AwaitEnd(subject.process());
-        EXPECT_EQ(job.wait_one(ZX_JOB_NO_PROCESSES, Soon()), ZX_OK) << zxl_last_error();
-        EXPECT_TRUE(Subject::Koids(job, ZX_INFO_JOB_PROCESSES).empty());
-      },
-      rounds);
+  Repeat([&] {
+    const zx::Job job = MakeJob();
+    Subject subject(job);
+    Race(
+        [&] {
+          for (int i = 0; i < 3; ++i) subject.Tell(0, 'k', false);
+        },
+        [&] { EXPECT_EQ(job.kill(), ZX_OK); });
+    AwaitEnd(subject.process());
+    EXPECT_EQ(job.wait_one(ZX_JOB_NO_PROCESSES, Soon()), ZX_OK) << zxl_last_error();
+    EXPECT_TRUE(Subject::Koids(job, ZX_INFO_JOB_PROCESSES).empty());
+  });
 }
 
 // ---- handles ---------------------------------------------------------------------------------------------------------
