@@ -23,8 +23,12 @@ namespace {
 constexpr int kRounds = 5;
 constexpr int kKillRounds = 25;
 constexpr int kSoakFactor = 200;
-// A tracer of two programs takes 4 MiB; what a client can leave unread adds to that.
+// A tracer of two programs takes 4 MiB; what a client can leave unread adds to that. A sanitizer keeps what was freed.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr long kMostTracerKib = 512 * 1024;
+#else
 constexpr long kMostTracerKib = 32 * 1024;
+#endif
 
 uint64_t Seed() {
   static const uint64_t seed = getenv("ZX_SEED") != nullptr ? std::strtoull(getenv("ZX_SEED"), nullptr, 10)
