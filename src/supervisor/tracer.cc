@@ -140,13 +140,12 @@ void Tracer::FirstStop(Thread& thread) {
 void Tracer::OnChildEvent(Thread& thread) {
   uint64_t child = 0;
   siginfo_t info{};
-  // A creator that SIGKILL hits in its event goes on to its exit event: then the message is an exit status, not a tid. What
-  // it stands at now was true when the message was read.
-  const bool names_a_child = ops_.GetEventMessage(thread.tid, child).ok() && child != 0 &&
-                             ops_.GetSiginfo(thread.tid, info).ok() && info.si_code >> 8 != PTRACE_EVENT_EXIT;
-  if (names_a_child && thread.process != nullptr) {
-    Announce(thread, static_cast<pid_t>(child));
-  }
+  const OpResult named = ops_.GetEventMessage(thread.tid, child);
+  const OpResult stands = ops_.GetSiginfo(thread.tid, info);
+  // A creator that SIGKILL hits in its event goes on to its exit event, where the message is an exit status and no tid.
+  // Whoever resumed it now would send it past that, unheard.
+  if (named.gone() || stands.gone() || info.si_code >> 8 == PTRACE_EVENT_EXIT) return;
+  if (child != 0 && thread.process != nullptr) Announce(thread, static_cast<pid_t>(child));
   Apply(thread.tid, Of(EventKind::kEventStop));
 }
 

@@ -99,6 +99,16 @@ TEST_F(TracerTest, AChildWhoseCreatorIsKilledInTheForkStaysInItsJob) {
   EXPECT_EQ(ops.Count("kill 201"), 1);
 }
 
+TEST_F(TracerTest, ACreatorThatIsKilledInItsEventIsNotSentPastItsExit) {
+  const int resumed = ops.Count("cont 100 0");
+  ops.tracees[kRoot].event_message = SIGKILL;
+  ops.tracees[kRoot].siginfo.si_code = SIGTRAP | PTRACE_EVENT_EXIT << 8;
+  Wait(kRoot, EventStop(PTRACE_EVENT_FORK));
+  EXPECT_EQ(ops.Count("cont 100 0"), resumed);
+  Wait(kRoot, EventStop(PTRACE_EVENT_EXIT));
+  EXPECT_EQ(ops.Count("cont 100 0"), resumed + 1);
+}
+
 TEST_F(TracerTest, AJobThatIsKilledTakesTheJobsBelowAlong) {
   Job& job = tracer.tree().AddJob(tracer.tree().root_job());
   Job& below = tracer.tree().AddJob(tracer.tree().AddJob(job));
