@@ -26,6 +26,7 @@ class WaitEvent {
     }
   }
 
+  [[nodiscard]] const std::atomic<uint32_t>& word() const { return word_; }
   zx_status_t Wait(zx_time_t deadline) const {
     while (word_.load(std::memory_order_acquire) == kNothing) {
       if (MonotonicNs() >= deadline && deadline != ZX_TIME_INFINITE) break;
@@ -83,8 +84,12 @@ zx_status_t WaitMany(const HandleTable& handles, std::span<WaitTarget> targets, 
   TakeInEvents();
   WaitEvent event;
   std::array<std::optional<WaitObserver>, ZX_WAIT_MANY_MAX_ITEMS> observers;
-  for (size_t i = 0; i < targets.size(); ++i) {
-    targets[i].object->AddObserver(observers[i].emplace(event, targets[i]));
+  {
+    // What is there already is no reason to wake this thread.
+    const ScopedSleeper awake(event.word());
+    for (size_t i = 0; i < targets.size(); ++i) {
+      targets[i].object->AddObserver(observers[i].emplace(event, targets[i]));
+    }
   }
   // A handle that was closed before its observer was there has told nobody.
   for (const WaitTarget& target : targets) {
