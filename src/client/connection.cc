@@ -115,11 +115,11 @@ Result<Connection*> Connection::Get() {
     return Fail(Status{.zx = ZX_ERR_BAD_STATE,
                        .what = "this process was forked from one that has tasks; it can use them only after exec"});
   }
-  if (Connection* there = g_connection.load(std::memory_order_acquire); there != nullptr && !there->dead())
+  if (Connection* there = g_connection.load(std::memory_order_acquire); there != nullptr && there->IsAlive())
     return there;
   const std::lock_guard lock(g_start_lock);
   Connection* const before = g_connection.load();
-  if (before != nullptr && !before->dead()) return before;
+  if (before != nullptr && before->IsAlive()) return before;
   if (const auto marked = MarkProcess(); !marked) return Fail(marked.error());
   auto channel = ring::Channel::Create(ring::kClientRingBytes, sizeof(ring::SharedState));
   if (!channel) return Fail(channel.error());
@@ -236,6 +236,7 @@ void Connection::WriteOrWait(std::unique_lock<std::mutex>& /*lock*/, ring::Comma
 }
 
 void Connection::WakeTracer() {
+  if (IsForked()) return;
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (channel_.out().header().sleepers.exchange(0) == 0) return;
   syscall(SYS_pidfd_send_signal, tracer_pidfd_.get(), CommandSignal(), nullptr, 0);
@@ -442,6 +443,12 @@ void Connection::HandleException(const ring::ExceptionNotice& notice, std::vecto
 
 // ---- the end ---------------------------------------------------------------------------------------------------------
 
+// Nobody may have taken in since the tracer died.
+bool Connection::IsAlive() {
+  TakeIn();
+  return !dead();
+}
+
 bool Connection::TracerHasDied() {
   pollfd tracer{.fd = tracer_pidfd_.get(), .events = POLLIN, .revents = 0};
   return poll(&tracer, 1, 0) != 0;
@@ -450,9 +457,11 @@ bool Connection::TracerHasDied() {
 void Connection::Die() {
   std::vector<RefPtr<Task>> tasks;
   std::unordered_map<zx_koid_t, RefPtr<Thread>> excepted;
+  std::unordered_map<zx_koid_t, RefPtr<Port>> ports;
   {
     const std::lock_guard lock(tables_lock_);
     if (dead_.exchange(true)) return;
+    ports = ports_;
     for (const auto& [koid, task] : tasks_) {
       if (task->TryAddRef()) tasks.push_back(RefPtr<Task>::Adopt(task));
     }
@@ -465,6 +474,7 @@ void Connection::Die() {
     pending_.clear();
   }
   for (const RefPtr<Task>& task : tasks) task->Break();
+  for (const auto& [koid, port] : ports) port->Break();
   // Those who sleep look at the tracer's word, of which the kernel has woken one.
   WakeShared(Shared(channel_).tracer_life, INT_MAX);
   WakeShared(channel_.in().header().wake, INT_MAX);

@@ -138,6 +138,7 @@ class Connection final : public TracerLink {
   void HandleJob(const ring::JobRecord& record);
   template <typename T>
   RefPtr<T> FindOrMake(const ring::TaskRecord& record);
+  [[nodiscard]] bool IsAlive();
   [[nodiscard]] bool TracerHasDied();
   void Die();
   void ServeForever();

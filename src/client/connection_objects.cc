@@ -88,6 +88,7 @@ void Connection::PublishLocked(const RefPtr<Job>& job) {
 }
 
 void Connection::Publish(const RefPtr<Port>& port) {
+  port->Mend();
   const std::lock_guard lock(tables_lock_);
   ports_.try_emplace(port->koid(), port);
 }

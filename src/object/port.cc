@@ -105,6 +105,7 @@ zx_status_t Port::Wait(zx_time_t deadline, zx_port_packet_t* out) {
     const std::lock_guard lock(queue_lock_);
     if (closed_) return ZX_ERR_CANCELED;
     if (TakeFirstLocked(out, &ended)) return ZX_OK;
+    if (broken_) return ZX_ERR_PEER_CLOSED;
     if (deadline <= 0 || (deadline != ZX_TIME_INFINITE && deadline <= MonotonicNs())) return ZX_ERR_TIMED_OUT;
     waiters_.PushBack(waiter);
   }
@@ -164,9 +165,9 @@ zx_status_t Port::GetFd(int* out_fd, int* out_errno) {
   return ZX_OK;
 }
 
-// Makes the descriptor say what the queue is; a closed port is readable, so that nobody sleeps on.
+// Makes the descriptor say what the queue is; a closed or broken port is readable, so that nobody sleeps on.
 void Port::ShowReadableLocked() {
-  const bool readable = closed_ || !packets_.empty();
+  const bool readable = closed_ || broken_ || !packets_.empty();
   if (!fd_.valid() || readable == fd_readable_) return;
   fd_readable_ = readable;
   uint64_t value = 1;
@@ -231,17 +232,39 @@ zx_status_t Port::Cancel(Dispatcher& source, zx_handle_t handle, uint64_t key) {
 
 // ---- the end ---------------------------------------------------------------------------------------------------------
 
+void Port::EndWaitsLocked(zx_status_t status, WakeList& wakes) {
+  while (Waiter* waiter = waiters_.PopFront()) {
+    waiter->status = status;
+    wakes.Add(waiter->done);
+    waiter->done.store(1, std::memory_order_release);
+  }
+}
+
+void Port::BreakLocked(WakeList& wakes) {
+  broken_ = true;
+  EndWaitsLocked(ZX_ERR_PEER_CLOSED, wakes);
+  ShowReadableLocked();
+}
+
+void Port::Break() {
+  WakeList wakes;
+  const std::lock_guard lock(queue_lock_);
+  BreakLocked(wakes);
+}
+
+void Port::Mend() {
+  const std::lock_guard lock(queue_lock_);
+  broken_ = false;
+  ShowReadableLocked();
+}
+
 void Port::OnLastHandleClosed() {
   if (TracerLink* link = TracerLink::Current(); link != nullptr) link->EndPort(koid());
   {
     WakeList wakes;
     const std::lock_guard lock(queue_lock_);
     closed_ = true;
-    while (Waiter* waiter = waiters_.PopFront()) {
-      waiter->status = ZX_ERR_CANCELED;
-      wakes.Add(waiter->done);
-      waiter->done.store(1, std::memory_order_release);
-    }
+    EndWaitsLocked(ZX_ERR_CANCELED, wakes);
     ShowReadableLocked();
   }
   zx_port_packet_t discarded;
@@ -280,7 +303,11 @@ Observer::Next PortObserver::OnSignals(zx_signals_t signals, WakeList& wakes) {
 
 Observer::Next PortObserver::OnHandleClosed(zx_signals_t /*signals*/, WakeList& /*wakes*/) { return Next::kLeave; }
 
-Observer::Next PortObserver::OnBroken(WakeList& /*wakes*/) { return Next::kLeave; }
+Observer::Next PortObserver::OnBroken(WakeList& wakes) {
+  const std::lock_guard lock(port_->queue_lock_);
+  port_->BreakLocked(wakes);
+  return Next::kLeave;
+}
 
 bool PortObserver::OnRemoved() {
   const bool ended_now = port_->Disarm(*this);

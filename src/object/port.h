@@ -43,7 +43,8 @@ class Port final : public Dispatcher {
   // caller's to deal with, and the exception goes on to the next handler.
   zx_status_t QueueException(uint64_t key, uint32_t type, zx_koid_t pid, zx_koid_t tid);
 
-  // Takes the first packet, or sleeps for one: TIMED_OUT at the deadline; CANCELED when the port's last handle is closed.
+  // Takes the first packet, or sleeps for one: TIMED_OUT at the deadline; CANCELED when the port's last handle is closed;
+  // PEER_CLOSED when there is none and the tracer is gone that was to send some.
   zx_status_t Wait(zx_time_t deadline, zx_port_packet_t* out);
 
   // A packet when a signal of `source` is there: once, or at every change while it is. While the packet is queued it gathers
@@ -56,7 +57,13 @@ class Port final : public Dispatcher {
   // nothing left to undo.
   zx_status_t Cancel(Dispatcher& source, zx_handle_t handle, uint64_t key);
 
-  // A descriptor that is readable while there is a packet; the port's own. Where it cannot be made, the status and errno.
+  // The tracer is gone that was to send packets, or changes of what is waited for here: whoever waits hears of it, until
+  // Mend().
+  void Break();
+  // Something is bound to the port again.
+  void Mend();
+
+  // A descriptor that is readable while there is a packet, or there will be none; the port's own. Where it cannot be made, the status and errno.
   zx_status_t GetFd(int* out_fd, int* out_errno);
 
   void OnLastHandleClosed() override;
@@ -103,6 +110,8 @@ class Port final : public Dispatcher {
   bool Disarm(PortObserver& observer);
   bool IsClosed();
 
+  void BreakLocked(WakeList& wakes);
+  void EndWaitsLocked(zx_status_t status, WakeList& wakes);
   static void GiveLocked(Waiter& waiter, const zx_port_packet_t& packet, WakeList& wakes);
   void PushLocked(Packet& packet);
   void RemoveLocked(Packet& packet);
@@ -113,6 +122,7 @@ class Port final : public Dispatcher {
 
   std::mutex queue_lock_;  // guards all below
   bool closed_ = false;
+  bool broken_ = false;
   Queue packets_;
   size_t packet_count_ = 0;
   IntrusiveList<Waiter, InWaiters> waiters_;    // only while there is no packet

@@ -44,6 +44,7 @@ zx_status_t zx_port_wait(zx_handle_t handle, zx_time_t deadline, zx_port_packet_
   status = port->Wait(deadline, &taken);
   if (status == ZX_ERR_TIMED_OUT) return call.Fail(status, "deadline", Mistake::kDeadline);
   if (status == ZX_ERR_CANCELED) return call.Fail(status, "the port", Mistake::kPortClosedInWait);
+  if (status == ZX_ERR_PEER_CLOSED) return call.FailBecause(status, {});
   *packet = taken;
   return status;
 }

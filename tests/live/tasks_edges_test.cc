@@ -198,7 +198,8 @@ using Fork = pid_t (*)();
 class ForkedChild : public testing::TestWithParam<Fork> {};
 
 // What the calls of the child give, in an exit status; 0: all of them are refused.
-int TryEverything(const Program& program, const zx::Thread& excepted, const zx::Port& port) {
+int TryEverything(const Program& program, const Program& parked, const zx::SuspendToken& token,
+                  const zx::Thread& excepted, const zx::Port& port) {
   zx_koid_t koids[8];
   size_t actual = 0;
   zx_handle_t made = ZX_HANDLE_INVALID;
@@ -218,6 +219,7 @@ int TryEverything(const Program& program, const zx::Thread& excepted, const zx::
   if (port.wait(0, &packet) == ZX_OK) return 8;
   if (program.process.wait_one(ZX_PROCESS_TERMINATED, 0) == ZX_OK) return 9;
   if (zx_handle_close(program.process.get()) != ZX_OK || zx_handle_close(port.get()) != ZX_OK) return 10;
+  if (zx_handle_close(token.get()) != ZX_OK || zx_handle_close(parked.process.get()) != ZX_OK) return 12;
   return 0;
 }
 
@@ -227,8 +229,13 @@ TEST_P(ForkedChild, IsRefusedAndHurtsNobody) {
   ASSERT_EQ(program.process.bind_exception_port(port, 1, 0), ZX_OK) << zxl_last_error();
   ASSERT_EQ(program.process.start(), ZX_OK);
   ASSERT_EQ(NextPacket(port).type, ZX_EXCP_FATAL_PAGE_FAULT);
+  const Program parked = Spawn(kSleeper);
+  const Program suspended = Spawn(kSleeper, ZXL_SPAWN_START);
+  zx::SuspendToken token;
+  ASSERT_EQ(suspended.thread.suspend(&token), ZX_OK) << zxl_last_error();
+  ASSERT_EQ(suspended.thread.wait_one(ZX_THREAD_SUSPENDED, Soon()), ZX_OK);
   const pid_t child = GetParam()();
-  if (child == 0) _exit(TryEverything(program, program.thread, port));
+  if (child == 0) _exit(TryEverything(program, parked, token, program.thread, port));
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
@@ -240,6 +247,9 @@ TEST_P(ForkedChild, IsRefusedAndHurtsNobody) {
   }
   ASSERT_EQ(waitpid(other, &status, 0), other);
   EXPECT_EQ(status, 0);
+  // What it closed was its own.
+  EXPECT_EQ(SignalsOf(suspended.thread), ZX_THREAD_SUSPENDED);
+  EXPECT_EQ(parked.process.start(), ZX_OK) << zxl_last_error();
   EXPECT_EQ(program.thread.resume_from_exception(port, ZX_RESUME_TRY_NEXT), ZX_OK) << zxl_last_error();
   AwaitEnd(program.process);
 }

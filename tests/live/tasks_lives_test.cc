@@ -169,6 +169,46 @@ TEST(Ended, WhenTheTracerDiesEveryCallSaysSo) {
   AwaitEnd(again);
 }
 
+TEST(Ended, WhenTheTracerDiesPortsThatWaitForItSaySo) {
+  const Program program = Spawn(kSleeper, ZXL_SPAWN_START);
+  const zx::Port bound = MakePort();
+  const zx::Port watching = MakePort();
+  const zx::Port other = MakePort();
+  ASSERT_EQ(program.process.bind_exception_port(bound, 1, 0), ZX_OK) << zxl_last_error();
+  ASSERT_EQ(zx_object_wait_async(program.process.get(), watching.get(), 2, ZX_PROCESS_TERMINATED, 0), ZX_OK);
+  int fd = -1;
+  ASSERT_EQ(zxl_port_get_fd(watching.get(), &fd), ZX_OK);
+  const pid_t pid = PidOf(program.process);
+  ASSERT_EQ(kill(TracerOf(pid), SIGKILL), 0);
+  zx_port_packet_t packet = {};
+  EXPECT_EQ(zx_port_wait(bound.get(), ZX_TIME_INFINITE, &packet), ZX_ERR_PEER_CLOSED);
+  EXPECT_THAT(zxl_last_error(), HasSubstr("the tracer is gone"));
+  pollfd readable{.fd = fd, .events = POLLIN, .revents = 0};
+  EXPECT_EQ(poll(&readable, 1, -1), 1);
+  EXPECT_EQ(zx_port_wait(watching.get(), ZX_TIME_INFINITE, &packet), ZX_ERR_PEER_CLOSED);
+  EXPECT_EQ(zx_port_wait(other.get(), 0, &packet), ZX_ERR_TIMED_OUT);
+  // Another tracer's tasks make it a port like any other.
+  zx::Process again;
+  ASSERT_EQ(zx::Process::attach(*zx::Job::default_job(), pid, 0, &again), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(again.bind_exception_port(bound, 1, 0), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(zx_port_wait(bound.get(), 0, &packet), ZX_ERR_TIMED_OUT);
+  EXPECT_EQ(again.kill(), ZX_OK);
+  AwaitEnd(again);
+}
+
+TEST(Ended, TheFirstSpawnAfterATracersDeathStartsAnother) {
+  const Program program = Spawn(kSleeper, ZXL_SPAWN_START);
+  const pid_t tracer = TracerOf(PidOf(program.process));
+  ASSERT_EQ(kill(PidOf(program.process), SIGKILL), 0);
+  const UniqueFd end(static_cast<int>(syscall(SYS_pidfd_open, tracer, 0)));
+  ASSERT_EQ(kill(tracer, SIGKILL), 0);
+  pollfd ended{.fd = end.get(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(poll(&ended, 1, -1), 1);
+  const Program next = Spawn(kSleeper, ZXL_SPAWN_START);
+  EXPECT_EQ(next.process.kill(), ZX_OK) << zxl_last_error();
+  AwaitEnd(next.process);
+}
+
 // ---- who waits, and since when -------------------------------------------------------------------------------------
 
 class Waiters : public testing::Test {
