@@ -140,8 +140,9 @@ Result<std::string> FindHelper(const std::string& name) {
     if (access((candidate / name).c_str(), X_OK) == 0) return (candidate / name).string();
   }
   return Fail(Status{.zx = ZX_ERR_NOT_FOUND,
-                     .what = fmt::format("{} is neither in {} nor in {}; build or install zxctl anew", name,
-                                         folder.string(), ZX_LIBEXEC_DIR)});
+                     .what = fmt::format("{} is neither in {} nor in {}; build or install zxctl anew, or name "
+                                         "its folder in ZXTASK_TRACER_DIR",
+                                         name, folder.string(), ZX_LIBEXEC_DIR)});
 }
 
 Result<void> StartDetached(const std::vector<std::string>& arguments, int ring_fd) {
