@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <cstring>
 #include <memory>
 #include <new>
 #include <thread>
@@ -72,13 +71,6 @@ bool SleepOnAny(std::span<FutexWaiter> words, int64_t deadline_ns) {
   return result >= 0 || errno != ETIMEDOUT;
 }
 
-template <typename T>
-bool CopyOut(const ring::Message& message, T& value) {
-  if (message.payload.size() < sizeof(T)) return false;
-  std::memcpy(&value, message.payload.data(), sizeof(T));
-  return true;
-}
-
 Result<void> MarkProcess() {
   if (g_not_forked.load() != nullptr) return {};
   const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -125,6 +117,8 @@ Result<Connection*> Connection::Get() {
   if (!channel) return Fail(channel.error());
   // A forked child must not write into what the tracer reads.
   madvise(channel->mapping().data(), channel->mapping().size(), MADV_DONTFORK);
+  static const int at_fork = pthread_atfork(nullptr, nullptr, OnForkInChild);
+  static_cast<void>(at_fork);
   std::unique_ptr<Connection> made(new (std::nothrow) Connection(std::move(*channel)));
   if (made == nullptr) return Fail(Status{.zx = ZX_ERR_NO_MEMORY, .what = "no memory"});
   const uint64_t next_koid = before == nullptr ? 0 : Shared(before->channel_).next_koid.load();
@@ -136,6 +130,11 @@ Result<Connection*> Connection::Get() {
   g_connection.store(connection, std::memory_order_release);
   if (HasToBeServed()) connection->KeepTakingIn();
   return connection;
+}
+
+// The tracer is to see when the parent ends, not when the last of its children does.
+void Connection::OnForkInChild() {
+  for (Connection* each = g_connection.load(); each != nullptr; each = each->before_) each->alive_.Reset();
 }
 
 Result<void> Connection::Start(uint64_t next_koid) {
@@ -176,7 +175,7 @@ Result<void> Connection::AwaitHello(int errors) {
       if (auto executed = CheckErrors(errors); !executed) return executed;
       continue;
     }
-    if (!got || message.type != static_cast<uint32_t>(ring::MessageType::kHello) || !CopyOut(message, hello)) break;
+    if (!got || message.type != static_cast<uint32_t>(ring::MessageType::kHello) || !ring::UnpackHead(message, hello)) break;
     tracer_pid_ = hello.tracer_pid;
     return {};
   }
@@ -275,6 +274,16 @@ Answer Connection::Request(ring::CommandType type, ring::Command command, std::s
 
 std::atomic<uint64_t>& Connection::slot(uint64_t index) { return Shared(channel_).slots[index % ring::kSlots]; }
 
+bool Connection::IsOffered(const ring::ExceptionNotice& notice) {
+  return slot(notice.slot).load() == ring::SlotWord(notice.generation, ring::SlotPhase::kOffered);
+}
+
+bool Connection::Claim(const ring::ExceptionNotice& notice, ring::Verdict verdict) {
+  const auto phase = verdict == ring::Verdict::kResume ? ring::SlotPhase::kResumed : ring::SlotPhase::kPassedOn;
+  uint64_t offered = ring::SlotWord(notice.generation, ring::SlotPhase::kOffered);
+  return slot(notice.slot).compare_exchange_strong(offered, ring::SlotWord(notice.generation, phase));
+}
+
 // ---- in --------------------------------------------------------------------------------------------------------------
 
 bool Connection::Sleep(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns, zx_koid_t port) {
@@ -330,115 +339,6 @@ void Connection::ReadAll(std::vector<std::function<void()>>& afterwards) {
   if (!any || header.short_of_room.exchange(0) == 0) return;
   header.room.fetch_add(1);
   syscall(SYS_pidfd_send_signal, tracer_pidfd_.get(), CommandSignal(), nullptr, 0);
-}
-
-void Connection::Handle(const ring::Message& message, std::vector<std::function<void()>>& afterwards) {
-  ring::TaskRecord task;
-  ring::JobRecord job;
-  ring::ExceptionNotice exception;
-  switch (static_cast<ring::NoticeType>(message.type)) {
-    case ring::NoticeType::kReply:
-      return HandleReply(message);
-    case ring::NoticeType::kTask:
-      if (CopyOut(message, task)) HandleTask(task);
-      return;
-    case ring::NoticeType::kJob:
-      if (CopyOut(message, job)) HandleJob(job);
-      return;
-    case ring::NoticeType::kException:
-      if (CopyOut(message, exception)) HandleException(exception, afterwards);
-      return;
-    case ring::NoticeType::kReady:
-      return;
-  }
-}
-
-void Connection::HandleReply(const ring::Message& message) {
-  ring::Reply reply;
-  if (!CopyOut(message, reply)) return;
-  bool gives_tasks = false;
-  {
-    const std::lock_guard lock(tables_lock_);
-    const auto found = pending_.find(reply.seq);
-    gives_tasks = found != pending_.end() && found->second->gives_tasks && reply.zx == ZX_OK;
-  }
-  Answer answer = {.status = reply.zx,
-                   .task = reply.task,
-                   .bytes = {message.payload.begin() + sizeof(reply), message.payload.end()}};
-  if (gives_tasks) MakeObjects(answer);
-  std::atomic<uint32_t>* word = nullptr;
-  {
-    const std::lock_guard lock(tables_lock_);
-    const auto found = pending_.find(reply.seq);
-    if (found == pending_.end()) return;
-    Pending& pending = *found->second;
-    pending_.erase(found);
-    pending.answer = std::move(answer);
-    word = &pending.done;
-    word->store(1, std::memory_order_release);
-  }
-  // The thread may be gone with the word by now: a wake of what became something else is one that waits permit.
-  WakeSleeper(word);
-}
-
-// Before the next message is looked at, which may tell of a task's end: nobody would hear of it.
-void Connection::MakeObjects(Answer& answer) {
-  if (answer.task.is_thread != 0) {
-    answer.object = ThreadOf(answer.task);
-    return;
-  }
-  answer.object = ProcessOf(answer.task);
-  if (const auto thread = answer.As<ring::TaskRecord>(); thread.koid != 0) answer.first_thread = ThreadOf(thread);
-}
-
-void Connection::HandleTask(const ring::TaskRecord& record) {
-  const RefPtr<Task> task = FindTask(record.koid);
-  if (record.life == ring::TaskLife::kDead || record.life == ring::TaskLife::kDetached) DropException(record.koid);
-  if (!task) return;
-  task->Update(record);
-  if (record.life == ring::TaskLife::kDetached && record.is_thread == 0) {
-    if (RefPtr<Process> process = DownCast<Process>(task)) WatchDetached(process);
-  }
-}
-
-void Connection::HandleJob(const ring::JobRecord& record) {
-  RefPtr<Job> job;
-  RefPtr<Job> released;
-  {
-    const std::lock_guard lock(tables_lock_);
-    const auto found = jobs_.find(record.koid);
-    if (found == jobs_.end()) return;
-    PublishedJob& published = found->second;
-    if (!published.keeps && !published.job->TryAddRef()) return;
-    job = published.keeps ? published.keeps : RefPtr<Job>::Adopt(published.job);
-    // It stays while it has processes, and the root for good.
-    const bool stays = record.processes != 0 || !job->parent();
-    released = std::exchange(published.keeps, stays ? job : RefPtr<Job>());
-  }
-  job->SetProcessCount(record.processes);
-}
-
-void Connection::HandleException(const ring::ExceptionNotice& notice, std::vector<std::function<void()>>& afterwards) {
-  RefPtr<Thread> thread = ThreadOf(notice.thread);
-  RefPtr<Port> port;
-  const bool wants_answer = notice.slot < ring::kSlots;
-  {
-    const std::lock_guard lock(tables_lock_);
-    if (const auto found = ports_.find(notice.port); found != ports_.end()) port = found->second;
-    if (thread && wants_answer) excepted_[notice.thread.koid] = thread;
-  }
-  if (!thread && wants_answer) {
-    const ring::Command command{
-        .task = notice.slot, .other = notice.generation, .options = static_cast<uint32_t>(ring::Verdict::kNotQueued)};
-    afterwards.emplace_back([this, command] { Post(ring::CommandType::kAnswer, command); });
-  }
-  if (!thread || !port) return;
-  if (wants_answer) thread->TakeException(notice);
-  const zx_status_t queued = port->QueueException(notice.key, ZX_PKT_TYPE_EXCEPTION(notice.exception.type),
-                                                  notice.thread.process, notice.thread.koid);
-  // A packet that cannot be queued is an exception that the next handler gets.
-  if (queued == ZX_OK || !wants_answer) return;
-  afterwards.emplace_back([thread] { thread->ResumeFromException(0, ring::Verdict::kNotQueued); });
 }
 
 // ---- the end ---------------------------------------------------------------------------------------------------------

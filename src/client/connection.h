@@ -67,8 +67,10 @@ class Connection final : public TracerLink {
   // Also in a process that was forked from the one that has the tracer: nothing of it can be used there.
   [[nodiscard]] bool dead() const { return dead_.load(std::memory_order_acquire) || IsForked(); }
   [[nodiscard]] pid_t tracer_pid() const { return tracer_pid_; }
-  // The word that decides who answers an exception.
-  [[nodiscard]] std::atomic<uint64_t>& slot(uint64_t index);
+  // True while an exception that the tracer has told of waits for an answer.
+  [[nodiscard]] bool IsOffered(const ring::ExceptionNotice& notice);
+  // Answers it, which counts from here on; false when somebody was first. kAnswer tells the tracer to look.
+  [[nodiscard]] bool Claim(const ring::ExceptionNotice& notice, ring::Verdict verdict);
 
   // The object of a task that a record tells of; made if there is none. Null when there is no memory.
   [[nodiscard]] RefPtr<Process> ProcessOf(const ring::TaskRecord& record);
@@ -138,6 +140,9 @@ class Connection final : public TracerLink {
   void HandleJob(const ring::JobRecord& record);
   template <typename T>
   RefPtr<T> FindOrMake(const ring::TaskRecord& record);
+  // The word that decides who answers an exception.
+  [[nodiscard]] std::atomic<uint64_t>& slot(uint64_t index);
+  static void OnForkInChild();
   [[nodiscard]] bool IsAlive();
   [[nodiscard]] bool TracerHasDied();
   void Die();

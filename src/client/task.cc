@@ -282,20 +282,15 @@ bool Thread::AnswerHere(zx_koid_t port, ring::Verdict verdict, zx_status_t* out)
   if (connection().dead()) return false;
   std::unique_lock lock(exception_lock_);
   if (!exception_) return false;
-  std::atomic<uint64_t>& word = connection().slot(exception_->slot);
-  uint64_t offered = ring::SlotWord(exception_->generation, ring::SlotPhase::kOffered);
-  if (port != 0 && port != exception_->port && word.load() == offered) {
+  if (port != 0 && port != exception_->port && connection().IsOffered(*exception_)) {
     *out = ZX_ERR_ACCESS_DENIED;
     return true;
   }
   const ring::Command command{
       .task = exception_->slot, .other = exception_->generation, .options = static_cast<uint32_t>(verdict)};
-  const auto answered = verdict == ring::Verdict::kResume ? ring::SlotPhase::kResumed : ring::SlotPhase::kPassedOn;
-  if (!word.compare_exchange_strong(offered, ring::SlotWord(exception_->generation, answered))) {
-    exception_.reset();
-    return false;
-  }
+  const bool first = connection().Claim(*exception_, verdict);
   exception_.reset();
+  if (!first) return false;
   lock.unlock();
   connection().PostQuietly(ring::CommandType::kAnswer, command);
   *out = ZX_OK;
@@ -332,10 +327,7 @@ zx_status_t Thread::GetRegisters(arch::Registers* out) {
   {
     // They have travelled with the exception, and nobody but this program has changed them.
     const std::lock_guard lock(exception_lock_);
-    const bool here =
-        exception_ && exception_->has_registers != 0 &&
-        connection().slot(exception_->slot).load() == ring::SlotWord(exception_->generation, ring::SlotPhase::kOffered);
-    if (here) {
+    if (exception_ && exception_->has_registers != 0 && connection().IsOffered(*exception_)) {
       *out = exception_->registers;
       return ZX_OK;
     }

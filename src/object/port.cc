@@ -305,6 +305,8 @@ Observer::Next PortObserver::OnHandleClosed(zx_signals_t /*signals*/, WakeList& 
 
 Observer::Next PortObserver::OnBroken(WakeList& wakes) {
   const std::lock_guard lock(port_->queue_lock_);
+  // What it has to tell it has told.
+  if (packet_.linked()) return Next::kStay;
   port_->BreakLocked(wakes);
   return Next::kLeave;
 }

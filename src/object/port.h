@@ -63,7 +63,8 @@ class Port final : public Dispatcher {
   // Something is bound to the port again.
   void Mend();
 
-  // A descriptor that is readable while there is a packet, or there will be none; the port's own. Where it cannot be made, the status and errno.
+  // A descriptor that is readable while there is a packet, or there will be none; the port's own. Where it cannot be made,
+  // the status and errno.
   zx_status_t GetFd(int* out_fd, int* out_errno);
 
   void OnLastHandleClosed() override;

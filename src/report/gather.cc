@@ -185,10 +185,9 @@ std::string DebugPath() {
 
 Result<void> TakeText(const ring::Message& message, CrashMessages& out) {
   uint32_t kind = 0;
-  if (message.payload.size() < sizeof(kind)) {
+  if (!ring::UnpackHead(message, kind)) {
     return Fail(Status{.zx = ZX_ERR_IO_DATA_INTEGRITY, .what = "a text message is too short for its kind"});
   }
-  __builtin_memcpy(&kind, message.payload.data(), sizeof(kind));
   const auto* text = reinterpret_cast<const char*>(message.payload.data()) + sizeof(kind);
   if (static_cast<ring::TextKind>(kind) == ring::TextKind::kProgram) {
     out.program = SplitWords({text, message.payload.size() - sizeof(kind)});
@@ -198,10 +197,9 @@ Result<void> TakeText(const ring::Message& message, CrashMessages& out) {
 
 Result<void> TakeRegisterSet(const ring::Message& message, CrashMessages& out) {
   ring::RegisterSetHead head;
-  if (message.payload.size() < sizeof(head)) {
+  if (!ring::UnpackHead(message, head)) {
     return Fail(Status{.zx = ZX_ERR_IO_DATA_INTEGRITY, .what = "a register set is too short for its head"});
   }
-  __builtin_memcpy(&head, message.payload.data(), sizeof(head));
   const auto* data = message.payload.data() + sizeof(head);
   out.register_sets.push_back(
       {.tid = head.tid, .note_type = head.note_type, .data = {data, data + message.payload.size() - sizeof(head)}});

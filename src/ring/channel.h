@@ -76,4 +76,13 @@ template <typename T>
   return value;
 }
 
+// The plain struct that a message's payload begins with; false when it is shorter.
+template <typename T>
+[[nodiscard]] bool UnpackHead(const Message& message, T& head) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  if (message.payload.size() < sizeof(T)) return false;
+  __builtin_memcpy(&head, message.payload.data(), sizeof(T));
+  return true;
+}
+
 }  // namespace zxctl::ring

@@ -225,6 +225,13 @@ void Client::SendTask(ring::TaskRecord record) {
 
 void Client::OnProcessBorn(const Process& process) { MarkJobDirty(*process.job); }
 
+void Client::OnTakesOver(const Thread& thread, pid_t leader) {
+  if (thread.process == nullptr || !watched_.contains(thread.koid)) return;
+  ring::TaskRecord record = RecordOf(thread);
+  record.tid = leader;
+  SendTask(record);
+}
+
 void Client::OnThreadChanged(const Thread& thread) {
   if (thread.process != nullptr) MarkDirty(thread.koid);
 }

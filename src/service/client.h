@@ -69,6 +69,7 @@ class Client {
   // ---- news from the tracer ----
   void OnProcessBorn(const Process& process);
   void OnParked(const Process& process) { AnswerWaiting(process.koid, ZX_OK); }
+  void OnTakesOver(const Thread& thread, pid_t leader);
   void OnThreadChanged(const Thread& thread);
   void OnThreadGone(const Thread& thread);
   void OnProcessGone(const Process& process, int wait_status);

@@ -36,11 +36,10 @@ pid_t MemoryThread(const Process& process) {
 
 void Client::Dispatch(const ring::Message& message) {
   ring::Command command;
-  if (message.payload.size() < sizeof(command)) {
+  if (!ring::UnpackHead(message, command)) {
     broken_ = true;
     return;
   }
-  std::memcpy(&command, message.payload.data(), sizeof(command));
   const auto bytes = std::span(message.payload).subspan(sizeof(command));
   last_seq_ = command.seq;
   switch (static_cast<ring::CommandType>(message.type)) {
@@ -256,18 +255,15 @@ PortHandler& Client::HandlerOf(uint64_t port) {
 void Client::DoBind(const ring::Command& command) {
   const auto place = FindPlace(command);
   if (!place) return Answer(command, Dead());
-  // Not before there is room for it: a port that is bound nowhere would stay until it is closed.
-  if (router_.bindings().Find(place->task, place->level) != nullptr) {
-    return Answer(command, ZX_ERR_ALREADY_BOUND, "a handler is bound there already");
-  }
-  if (ports_.size() >= kMaxPorts && !ports_.contains(command.other)) {
-    return Answer(command, ZX_ERR_NO_RESOURCES, "too many ports are bound");
-  }
+  const bool is_new = !ports_.contains(command.other);
+  if (is_new && ports_.size() >= kMaxPorts) return Answer(command, ZX_ERR_NO_RESOURCES, "too many ports are bound");
   const Binding binding{.handler = &HandlerOf(command.other),
                         .key = command.key,
                         .first_chance = (command.options & ZXL_EXCEPTION_PORT_FIRST_CHANCE) != 0,
                         .lease_ns = std::max<int64_t>(command.lease_ns, 0)};
   if (const auto bound = router_.bindings().Bind(place->task, place->level, binding); !bound) {
+    // A port that is bound nowhere would stay until it is closed.
+    if (is_new) ports_.erase(command.other);
     return Answer(command, bound.error());
   }
   Process* process = tracer_.tree().FindProcessByKoid(place->task);

@@ -1,6 +1,7 @@
 // The tracer taking up processes, and letting them go.
 #include <fmt/format.h>
 #include <sched.h>
+#include <sys/ptrace.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -56,7 +57,8 @@ Result<void> Tracer::SeizeRoot(pid_t pid) {
 }
 
 Result<Process*> Tracer::SeizeNewborn(pid_t pid, Job& job, bool park) {
-  const OpResult seized = ops_.Seize(pid, Options(true));
+  // Nobody can start it any more once we are gone.
+  const OpResult seized = ops_.Seize(pid, Options(true) | (park ? PTRACE_O_EXITKILL : 0));
   if (!seized.ok()) return Fail(Refusal(pid, seized));
   Process& process = TakeUp(pid, job);
   process.at_exec = park ? AtExec::kPark : AtExec::kStart;
@@ -223,6 +225,7 @@ void Tracer::StartProcess(Process& process) {
   process.start_ns = clock_.NowNs();
   process.parked = false;
   const Thread& thread = *process.threads.front();
+  (void)ops_.SetOptions(thread.tid, Options(true));
   process.tells_start = sink_.WantsStart(thread, true);
   UpdateHold(thread.tid);
 }

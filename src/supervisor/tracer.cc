@@ -290,9 +290,11 @@ void Tracer::TakeOverLeader(pid_t former, pid_t pid) {
     caller->state.life = Lifecycle::kAlive;
     tree_.Join(*caller, *leader->process);
   }
+  // Who hears of the leader's end finds the tid with its new owner.
+  observer_.OnTakesOver(*caller, pid);
   // The leader's end is never reported: its tid is taken over.
   Apply(pid, Of(EventKind::kGone));
-  observer_.OnThreadChanged(tree_.Rename(former, pid));
+  tree_.Rename(former, pid);
 }
 
 void Tracer::Park(Thread& thread) {

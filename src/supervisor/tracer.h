@@ -49,6 +49,8 @@ class TracerObserver {
   virtual void OnParked(Process& /*process*/) {}
   // A thread that runs was asked to stop.
   virtual void OnInterrupted(pid_t /*tid*/) {}
+  // It executes a program and takes the place and the tid of its leader, whose end comes next.
+  virtual void OnTakesOver(Thread& /*thread*/, pid_t /*leader*/) {}
   // A suspend has taken effect, or is over; or the thread has begun to exit.
   virtual void OnThreadChanged(Thread& /*thread*/) {}
   // Still in the tree, for the last time.

@@ -32,8 +32,8 @@ class WaitLoop {
   void Run(const Callbacks& callbacks);
 
  private:
-  // A stop that no signal has to name.
   void RunTimers(const Callbacks& callbacks);
+  // A stop that no signal has to name.
   [[nodiscard]] WaitResult Find();
   [[nodiscard]] WaitResult HandleWake(const Wake& wake, const Callbacks& callbacks);
   [[nodiscard]] WaitResult TakeRepeat(const Callbacks& callbacks);

@@ -93,6 +93,23 @@ TEST_F(ServiceTest, GarbageInTheRingIsTheEndOfTheClientOnly) {
   ExpectAllAreFree();
 }
 
+TEST_F(ServiceTest, WhoTakesTheLeadersPlaceHasItsTidBeforeTheLeaderIsDead) {
+  process = Attach();
+  const Koid koid = house.tracer().tree().FindThread(kPid + 1)->koid;
+  ASSERT_EQ(Ask(CommandType::kFind, {.task = process.koid, .other = koid}), ZX_OK);
+  house.world().Exec(kPid + 1);
+  house.Turn();
+  const auto first = house.ReadNext<ring::TaskRecord>(NoticeType::kTask);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->koid, koid);
+  EXPECT_EQ(first->tid, kPid);
+  EXPECT_EQ(first->life, ring::TaskLife::kAlive);
+  const auto second = house.ReadNext<ring::TaskRecord>(NoticeType::kTask);
+  ASSERT_TRUE(second);
+  EXPECT_NE(second->koid, koid);
+  EXPECT_EQ(second->life, ring::TaskLife::kDead);
+}
+
 TEST_F(ServiceTest, AnAnswerCountsOnce) {
   BindAndFault();
   Answer(offered->slot, offered->generation, ring::Verdict::kResume);

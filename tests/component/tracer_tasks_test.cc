@@ -96,7 +96,7 @@ TEST_F(TracerTasksTest, AStartIsToldWhereRegistersAreFinal) {
   tracer.StartProcess(process);
   // What is set at the exec's event is lost when the call returns.
   EXPECT_TRUE(sink.raised.empty());
-  EXPECT_EQ(ops.calls, (std::vector<std::string>{"interrupt 300", "cont 300 0"}));
+  EXPECT_EQ(ops.calls, (std::vector<std::string>{"setoptions 300", "interrupt 300", "cont 300 0"}));
   Wait(kOther, EventStop(PTRACE_EVENT_STOP));
   ASSERT_EQ(sink.raised.size(), 1U);
   EXPECT_EQ(sink.raised[0].kind, FaultKind::kStart);

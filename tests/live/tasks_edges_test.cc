@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "live/zx_tasks.h"
@@ -256,6 +257,37 @@ TEST_P(ForkedChild, IsRefusedAndHurtsNobody) {
 
 INSTANTIATE_TEST_SUITE_P(Ways, ForkedChild,
                          testing::Values([] { return fork(); }, [] { return static_cast<pid_t>(syscall(SYS_fork)); }));
+
+std::vector<int> SocketsOf(pid_t pid) {
+  std::vector<int> fds;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
+    std::error_code error;
+    const std::string to = std::filesystem::read_symlink(entry.path(), error).string();
+    if (to.rfind("socket:", 0) == 0) fds.push_back(std::stoi(entry.path().filename().string()));
+  }
+  return fds;
+}
+
+// The tracer sees the parent's end by it, at once, although children live on.
+TEST(ForkedByTheLibrarysFork, HasNotTheTracersSocket) {
+  const Program program = Spawn(kSleeper);
+  const std::vector<int> sockets = SocketsOf(getpid());
+  int born[2];
+  ASSERT_EQ(pipe(born), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    close(born[1]);
+    for (;;) pause();
+  }
+  close(born[1]);
+  char byte = 0;
+  EXPECT_EQ(read(born[0], &byte, 1), 0) << "it is past what fork() calls in the child";
+  close(born[0]);
+  const std::vector<int> left = SocketsOf(child);
+  EXPECT_EQ(left.size() + 1, sockets.size());
+  kill(child, SIGKILL);
+  EXPECT_EQ(waitpid(child, nullptr, 0), child);
+}
 
 // A child that the program forks in another thread holds copies of whatever is open then.
 TEST(Spawning, DoesNotWaitForForksOfTheProgram) {

@@ -171,6 +171,10 @@ TEST(Ended, WhenTheTracerDiesEveryCallSaysSo) {
 
 TEST(Ended, WhenTheTracerDiesPortsThatWaitForItSaySo) {
   const Program program = Spawn(kSleeper, ZXL_SPAWN_START);
+  const Program ended = Spawn({"/bin/true"}, ZXL_SPAWN_START);
+  const zx::Port told = MakePort();
+  ASSERT_EQ(zx_object_wait_async(ended.process.get(), told.get(), 3, ZX_PROCESS_TERMINATED, 0), ZX_OK);
+  AwaitEnd(ended.process);
   const zx::Port bound = MakePort();
   const zx::Port watching = MakePort();
   const zx::Port other = MakePort();
@@ -187,6 +191,8 @@ TEST(Ended, WhenTheTracerDiesPortsThatWaitForItSaySo) {
   EXPECT_EQ(poll(&readable, 1, -1), 1);
   EXPECT_EQ(zx_port_wait(watching.get(), ZX_TIME_INFINITE, &packet), ZX_ERR_PEER_CLOSED);
   EXPECT_EQ(zx_port_wait(other.get(), 0, &packet), ZX_ERR_TIMED_OUT);
+  EXPECT_EQ(zx_port_wait(told.get(), 0, &packet), ZX_OK) << "what came before is not lost";
+  EXPECT_EQ(packet.key, 3U);
   // Another tracer's tasks make it a port like any other.
   zx::Process again;
   ASSERT_EQ(zx::Process::attach(*zx::Job::default_job(), pid, 0, &again), ZX_OK) << zxl_last_error();
@@ -196,11 +202,26 @@ TEST(Ended, WhenTheTracerDiesPortsThatWaitForItSaySo) {
   AwaitEnd(again);
 }
 
+TEST(Ended, ParkedProcessesGoWithTheTracerAndStartedOnesDoNot) {
+  const Program parked = Spawn(kSleeper);
+  const Program started = Spawn(kSleeper);
+  ASSERT_EQ(started.process.start(), ZX_OK) << zxl_last_error();
+  const UniqueFd end = OpenPidfd(PidOf(parked.process));
+  const pid_t pid = PidOf(started.process);
+  ASSERT_EQ(kill(TracerOf(pid), SIGKILL), 0);
+  pollfd ended{.fd = end.get(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(poll(&ended, 1, -1), 1);
+  zx::Process again;
+  ASSERT_EQ(zx::Process::attach(*zx::Job::default_job(), pid, 0, &again), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(again.kill(), ZX_OK);
+  AwaitEnd(again);
+}
+
 TEST(Ended, TheFirstSpawnAfterATracersDeathStartsAnother) {
   const Program program = Spawn(kSleeper, ZXL_SPAWN_START);
   const pid_t tracer = TracerOf(PidOf(program.process));
   ASSERT_EQ(kill(PidOf(program.process), SIGKILL), 0);
-  const UniqueFd end(static_cast<int>(syscall(SYS_pidfd_open, tracer, 0)));
+  const UniqueFd end = OpenPidfd(tracer);
   ASSERT_EQ(kill(tracer, SIGKILL), 0);
   pollfd ended{.fd = end.get(), .events = POLLIN, .revents = 0};
   ASSERT_EQ(poll(&ended, 1, -1), 1);

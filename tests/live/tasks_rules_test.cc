@@ -4,11 +4,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <csetjmp>
-#include <functional>
-
 #include "live/zx_tasks.h"
 #include "support/child_process.h"
+#include "support/faults.h"
 #include "support/handles.h"
 #include "support/supervised.h"
 
@@ -239,23 +237,6 @@ TEST(KillOfAnExcepted, LeavesNoWaiterBehind) {
 }
 
 // ---- pointers --------------------------------------------------------------------------------------------------------
-
-sigjmp_buf g_after_fault;
-
-// True when `call` faults.
-bool Faults(const std::function<void()>& call) {
-  struct sigaction action = {};
-  struct sigaction old = {};
-  action.sa_handler = [](int) { siglongjmp(g_after_fault, 1); };
-  sigaction(SIGSEGV, &action, &old);
-  bool faulted = true;
-  if (sigsetjmp(g_after_fault, 1) == 0) {
-    call();
-    faulted = false;
-  }
-  sigaction(SIGSEGV, &old, nullptr);
-  return faulted;
-}
 
 // A page that nobody may touch.
 class Nowhere {

@@ -360,7 +360,7 @@ TEST(SuspendAndJobControl, AStoppedThreadCanBeSuspendedAndStaysStoppedAfterwards
 
 TEST(SuspendAndJobControl, SigcontDoesNotEndASuspendOfAStoppedThread) {
   Held held("wait");
-  held.child().Signal(SIGSTOP);  // the kernel keeps SIGTSTP from orphaned groups, and ours may be one
+  held.child().Signal(SIGTSTP);
   EXPECT_EQ(HeardCode(held.pid(), WSTOPPED), CLD_STOPPED);
   TaskHandle token = SuspendAndAwait(held.leader());
   held.Go();

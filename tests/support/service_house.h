@@ -96,6 +96,9 @@ class ServiceHouse final : TracerObserver {
   void OnParked(Process& process) override {
     if (there_) client_.OnParked(process);
   }
+  void OnTakesOver(Thread& thread, pid_t leader) override {
+    if (there_) client_.OnTakesOver(thread, leader);
+  }
   void OnThreadChanged(Thread& thread) override {
     if (there_) client_.OnThreadChanged(thread);
   }

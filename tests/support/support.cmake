@@ -2,6 +2,7 @@
 zx_library(zx_test_support
   SOURCES
     ${CMAKE_CURRENT_LIST_DIR}/child_process.cc
+    ${CMAKE_CURRENT_LIST_DIR}/faults.cc
     ${CMAKE_CURRENT_LIST_DIR}/proc_view.cc
     ${CMAKE_CURRENT_LIST_DIR}/supervised.cc
     ${CMAKE_CURRENT_LIST_DIR}/temp_dir.cc

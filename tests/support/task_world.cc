@@ -93,13 +93,17 @@ void TaskWorld::Clone(pid_t tid, bool forks, bool child_first) {
   creator->statuses.push_back(EventStop(forks ? PTRACE_EVENT_FORK : PTRACE_EVENT_CLONE));
 }
 
-void TaskWorld::Exec(pid_t pid) {
+void TaskWorld::Exec(pid_t tid) {
+  const FakeTracee* caller = Running(tid);
+  if (caller == nullptr) return;
+  const pid_t pid = caller->tgid;
   FakeTracee* leader = Running(pid);
-  if (leader == nullptr || leader->tgid != pid) return;
-  for (const pid_t tid : ListThreads(pid)) {
-    if (tid != pid && Find(tid) != nullptr) End(tid, 0);
+  if (leader == nullptr) return;
+  for (const pid_t other : ListThreads(pid)) {
+    if (other != pid && other != tid && Find(other) != nullptr) End(other, 0);
   }
-  leader->event_message = static_cast<uint64_t>(pid);
+  if (tid != pid) Reap(tid);
+  leader->event_message = static_cast<uint64_t>(tid);
   leader->statuses.push_back(EventStop(PTRACE_EVENT_EXEC));
 }
 

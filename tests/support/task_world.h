@@ -18,7 +18,8 @@ class TaskWorld final : public FakePtraceOps {
   void Fault(pid_t tid, int signo);
   // A thread, or with `forks` a process of its own. `child_first`: its first stop is heard of before its creator's.
   void Clone(pid_t tid, bool forks, bool child_first);
-  void Exec(pid_t pid);
+  // Any thread, which is known by its leader's tid then.
+  void Exec(pid_t tid);
   void Exit(pid_t tid);
   // From now on the process has a handler for the signal.
   void Catch(pid_t pid, int signo);

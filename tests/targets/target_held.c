@@ -367,6 +367,9 @@ static const struct {
 
 int main(int argc, char** argv) {
   self = argv[0];
+  // The kernel keeps SIGTSTP and its like from orphaned groups, and ours may be one. A group of our own is not: our parent
+  // stands outside.
+  setpgid(0, 0);
   for (size_t i = 0; argc == 2 && i < sizeof kModes / sizeof kModes[0]; i++) {
     if (strcmp(kModes[i].name, argv[1]) != 0) continue;
     kModes[i].run();

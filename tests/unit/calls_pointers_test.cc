@@ -5,10 +5,8 @@
 #include <sys/mman.h>
 
 #include <array>
-#include <csetjmp>
-#include <csignal>
-#include <functional>
 
+#include "support/faults.h"
 #include "support/handles.h"
 
 namespace zxctl::test {
@@ -64,23 +62,6 @@ TEST(Pointers, WhatReachesIntoTheKernelsHalfIsInvalidToo) {
   auto* const edge = reinterpret_cast<void*>(0x7fff'ffff'ffff'fff8);
   EXPECT_EQ(zx_object_get_info(job, ZX_INFO_JOB_CHILDREN, edge, 16, nullptr, nullptr), ZX_ERR_INVALID_ARGS);
   EXPECT_EQ(zx_object_set_property(job, ZX_PROP_NAME, edge, 16), ZX_ERR_INVALID_ARGS);
-}
-
-sigjmp_buf g_after_fault;
-
-// True when `call` faults.
-bool Faults(const std::function<void()>& call) {
-  struct sigaction action = {};
-  struct sigaction old = {};
-  action.sa_handler = [](int) { siglongjmp(g_after_fault, 1); };
-  sigaction(SIGSEGV, &action, &old);
-  bool faulted = true;
-  if (sigsetjmp(g_after_fault, 1) == 0) {
-    call();
-    faulted = false;
-  }
-  sigaction(SIGSEGV, &old, nullptr);
-  return faulted;
 }
 
 // Two pages: the first readable and writable, the second with `protection`.

@@ -172,6 +172,10 @@ void Session::OnParked(Process& process) {
   if (client_is_there_) client_->OnParked(process);
 }
 
+void Session::OnTakesOver(Thread& thread, pid_t leader) {
+  if (client_is_there_) client_->OnTakesOver(thread, leader);
+}
+
 void Session::OnThreadChanged(Thread& thread) {
   if (client_is_there_) client_->OnThreadChanged(thread);
 }

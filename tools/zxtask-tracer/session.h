@@ -61,6 +61,7 @@ class Session final : TracerObserver {
   void OnProcessBorn(Process& process) override;
   void OnParked(Process& process) override;
   void OnInterrupted(pid_t tid) override { finder_.Expect(tid); }
+  void OnTakesOver(Thread& thread, pid_t leader) override;
   void OnThreadChanged(Thread& thread) override;
   void OnThreadGone(Thread& thread) override;
   void OnProcessGone(Process& process, int wait_status) override;

@@ -74,9 +74,9 @@ void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_ar
 // The instruction of a system call.
 using CodeBytes = std::array<uint8_t, 2>;
 inline constexpr CodeBytes kSystemCallInstruction = {0x0f, 0x05};
-// Registers with which a thread makes a call of one argument by the instruction at `address`, and no other call first.
 // True for the calls that can make a thread, of both interfaces.
 [[nodiscard]] bool MakesThread(int64_t number);
+// Registers with which a thread makes a call of one argument by the instruction at `address`, and no other call first.
 void SetSystemCall(Registers& registers, uint64_t address, int64_t number, uint64_t argument);
 
 // A value that makes the kernel run an interrupted call again when no handler runs, and fail it with EINTR when one does
