@@ -29,16 +29,22 @@ typedef struct zxl_spawn_args {
 
 #define ZXL_SPAWN_START ((uint32_t)1u)     // do not park at the program's first instruction
 #define ZXL_SPAWN_NEW_PGRP ((uint32_t)2u)  // a process group of its own
+// A call with a timeout that a suspend has interrupted ends when it would have without; otherwise it may end late by what it
+// had waited before its first suspend. Costs the suspend of a sleeping thread some 100 us. Children inherit it.
+#define ZXL_SPAWN_EXACT_TIMEOUTS ((uint32_t)4u)
+#define ZXL_ATTACH_EXACT_TIMEOUTS ((uint32_t)4u)
 
 // A program under supervision, in a process that is not this one's child; parked at its first instruction unless
 // ZXL_SPAWN_START; one that is never started ends with its last handle. `out_thread` is optional. Needs MANAGE_PROCESS on the
-// job. NOT_FOUND, ACCESS_DENIED (not executable, or ptrace is refused), IO, BAD_STATE (the job was killed).
+// job. NOT_FOUND, ACCESS_DENIED (not executable, or ptrace is refused), IO, BAD_STATE (the job was killed), NOT_SUPPORTED
+// (exact timeouts, and the kernel does not say since when threads sleep).
 zx_status_t zxl_process_spawn(zx_handle_t job, const zxl_spawn_args_t* args, zx_handle_t* out_process,
                               zx_handle_t* out_thread);
 // Lets a parked process run from where exec left it. Needs MANAGE_PROCESS. BAD_STATE if it has been started.
 zx_status_t zxl_process_start(zx_handle_t process);
-// Takes up a running process with all its threads, which notices nothing; it may be the caller's own. Needs MANAGE_PROCESS
-// on the job. NOT_FOUND, ACCESS_DENIED, ALREADY_BOUND (traced already), BAD_STATE (a kernel thread, a zombie).
+// Takes up a running process with all its threads, which notices nothing; it may be the caller's own. `options`: 0 or
+// ZXL_ATTACH_EXACT_TIMEOUTS. Needs MANAGE_PROCESS on the job. NOT_FOUND, ACCESS_DENIED, ALREADY_BOUND (traced already),
+// BAD_STATE (a kernel thread, a zombie), NOT_SUPPORTED as above.
 zx_status_t zxl_process_attach(zx_handle_t job, int32_t pid, uint32_t options, zx_handle_t* out_process);
 // Lets a process go, as if it had never been supervised. Its handles stay valid, tell of its death, and refuse everything
 // else with BAD_STATE. Needs MANAGE_PROCESS.

@@ -9,6 +9,14 @@
 #include "base/unique_fd.h"
 
 namespace zxctl {
+namespace {
+
+// The state follows the name's last parenthesis.
+constexpr int kStateField = 3;
+// A pid, a blank and a name in parentheses, which may contain parentheses itself, are shorter than this.
+constexpr size_t kNameEndsWithin = 100;
+
+}  // namespace
 
 Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -38,6 +46,19 @@ std::optional<std::string_view> StatusField(std::string_view status, std::string
     return line.substr(first, line.find_last_not_of(" \t") - first + 1);
   }
   return std::nullopt;
+}
+
+// The fields are a few characters each: a plain loop beats memchr.
+std::string_view StatFieldsFrom(std::string_view stat, int field) {
+  const size_t name_end = stat.substr(0, kNameEndsWithin).rfind(')');
+  if (name_end == std::string_view::npos || name_end + 2 > stat.size()) return {};
+  const std::string_view text = stat.substr(name_end + 2);
+  if (field == kStateField) return text;
+  int count = field - kStateField;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == ' ' && --count == 0) return text.substr(at + 1);
+  }
+  return {};
 }
 
 std::optional<int64_t> ReadStatusNumber(pid_t tid, std::string_view field) {

@@ -164,6 +164,8 @@ bool AwaitReport(const Pipe& reports, pid_t pid, SpawnReport& out) {
   return TakeReport(reports, out);
 }
 
+uint32_t ExactTimeouts(bool exact) { return exact ? ring::kTakeUpExactTimeouts : 0; }
+
 Result<Made> TakeUp(Connection& connection, const RefPtr<Job>& job, const SpawnRequest& request, pid_t pid,
                     const Pipe& reports) {
   SpawnReport report;
@@ -171,8 +173,9 @@ Result<Made> TakeUp(Connection& connection, const RefPtr<Job>& job, const SpawnR
   if (!AwaitReport(reports, pid, report)) {
     return Fail(Status{.zx = ZX_ERR_IO, .what = "the new process was killed before it was one"});
   }
+  const uint32_t options = (request.start ? 0 : ring::kTakeUpParked) | ExactTimeouts(request.exact_timeouts);
   const Answer answer =
-      connection.Request(ring::CommandType::kSpawn, {.task = job->koid(), .options = !request.start, .pid = pid});
+      connection.Request(ring::CommandType::kSpawn, {.task = job->koid(), .options = options, .pid = pid});
   if (answer.status != ZX_OK) return Fail(Refused(answer));
   return Make(answer);
 }
@@ -219,11 +222,12 @@ Result<Made> Spawn(const RefPtr<Job>& job, const SpawnRequest& request) {
   return made;
 }
 
-Result<Made> Attach(const RefPtr<Job>& job, pid_t pid) {
+Result<Made> Attach(const RefPtr<Job>& job, pid_t pid, bool exact_timeouts) {
   const auto connection = Connection::Get();
   if (!connection) return Fail(connection.error());
   (*connection)->Publish(job);
-  const Answer answer = (*connection)->Request(ring::CommandType::kAttach, {.task = job->koid(), .pid = pid});
+  const ring::Command command{.task = job->koid(), .options = ExactTimeouts(exact_timeouts), .pid = pid};
+  const Answer answer = (*connection)->Request(ring::CommandType::kAttach, command);
   if (answer.status != ZX_OK) return Fail(Refused(answer));
   auto made = Make(answer);
   if (made) made->process->ReadName();

@@ -167,6 +167,7 @@ struct SpawnRequest {
   std::array<int, 3> stdio = {-1, -1, -1};
   bool start = false;
   bool new_group = false;
+  bool exact_timeouts = false;
 };
 
 struct Made {
@@ -175,6 +176,6 @@ struct Made {
 };
 
 [[nodiscard]] Result<Made> Spawn(const RefPtr<Job>& job, const SpawnRequest& request);
-[[nodiscard]] Result<Made> Attach(const RefPtr<Job>& job, pid_t pid);
+[[nodiscard]] Result<Made> Attach(const RefPtr<Job>& job, pid_t pid, bool exact_timeouts);
 
 }  // namespace zxctl::client

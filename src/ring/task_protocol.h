@@ -19,9 +19,9 @@ enum class CommandType : uint32_t {
   // Command, and for some bytes
   kNewJob = 65,    // task: the job; other: its parent. No answer
   kEndJob,         // task: a job without processes that nobody refers to. No answer
-  kSpawn,          // pid: a process that waits to execute a program; task: its job; options: 1 parks it
+  kSpawn,          // pid: a process that waits to execute a program; task: its job; options: kTakeUp…
   kAwaitExec,      // task: a process that waits to execute a program; the answer comes when it has
-  kAttach,         // pid, task: the job
+  kAttach,         // pid, task: the job, options: kTakeUpExactTimeouts or 0
   kDetach,         // task: a process
   kStart,          // task: a parked process
   kEndNewborn,     // task: a process that, unless it has been started, nobody can start any more. No answer
@@ -79,6 +79,10 @@ struct Command {
 enum class Verdict : uint32_t { kResume = 0, kTryNext = 1, kNotQueued = 2 };
 
 enum class SuspendKind : uint32_t { kAddToken = 0, kDropToken = 1, kSetFlag = 2, kClearFlag = 3 };
+
+// How a process is taken up; bits.
+inline constexpr uint32_t kTakeUpParked = 1;
+inline constexpr uint32_t kTakeUpExactTimeouts = 2;
 
 enum class TaskLife : uint32_t { kNew = 0, kAlive = 1, kDying = 2, kDead = 3, kDetached = 4 };
 

@@ -153,10 +153,16 @@ void Client::DoSpawnOrAttach(const ring::Command& command, bool attach) {
   const auto job = jobs_.find(command.task);
   if (job == jobs_.end()) return Answer(command, ZX_ERR_BAD_STATE, "the job is not known here");
   if (job->second->killed) return Answer(command, ZX_ERR_BAD_STATE, "the job was killed");
+  const bool exact = (command.options & ring::kTakeUpExactTimeouts) != 0;
+  if (exact && !TellsSleep()) {
+    return Answer(command, ZX_ERR_NOT_SUPPORTED,
+                  "exact timeouts need a kernel that has /proc/PID/sched (CONFIG_SCHED_DEBUG): leave out that option");
+  }
   const auto taken = attach ? tracer_.AttachProcess(command.pid, *job->second)
-                            : tracer_.SeizeNewborn(command.pid, *job->second, command.options != 0);
+                            : tracer_.SeizeNewborn(command.pid, *job->second, (command.options & ring::kTakeUpParked) != 0);
   if (!taken) return Refuse(command, taken.error());
-  const Process& process = **taken;
+  Process& process = **taken;
+  process.exact_timeouts = exact;
   const Thread& leader = *process.threads.front();
   WatchTask(process.koid);
   WatchTask(leader.koid);

@@ -63,19 +63,37 @@ void Tracer::RepairAfterInterrupt(Thread& thread) {
 
 void Tracer::RestartCall(Thread& thread, arch::Registers& registers, const arch::RestartableCall& call) {
   ++stats_.restarted_calls;
-  const bool same_call = thread.watch != nullptr && thread.watch->interrupted();
-  if (same_call && thread.watch->Expired(clock_.NowNs())) {
+  if (thread.watch == nullptr || !thread.watch->interrupted()) {
+    DropWatch(thread);
+    const int64_t timeout_ns = TimeoutNs(thread, call);
+    if (timeout_ns > 0) {
+      thread.watch =
+          std::make_unique<CallWatch>(arch::SystemCallNumber(registers), timeout_ns, StartOfCall(thread));
+    }
+  }
+  if (thread.watch != nullptr && thread.watch->Expired(clock_.NowNs())) {
     arch::SetResult(registers, TimeoutResult(thread, call));
     (void)ops_.SetRegisters(thread.tid, registers);
     return DropWatch(thread);
   }
   arch::SetRestart(registers);
-  if (!ops_.SetRegisters(thread.tid, registers).ok()) return;
-  if (same_call) return thread.watch->Restart();
-  DropWatch(thread);
-  const int64_t timeout_ns = TimeoutNs(thread, call);
-  if (timeout_ns <= 0) return;
-  thread.watch = std::make_unique<CallWatch>(arch::SystemCallNumber(registers), timeout_ns, clock_.NowNs());
+  if (ops_.SetRegisters(thread.tid, registers).ok() && thread.watch != nullptr) thread.watch->Restart();
+}
+
+// Before it is interrupted. Of a call that is watched the beginning is known.
+void Tracer::NoteSleep(Thread& thread) {
+  thread.sleep.reset();
+  if (thread.process == nullptr || !thread.process->exact_timeouts || thread.watch != nullptr) return;
+  thread.sleep = ops_.ReadSleep(thread.process->pid, thread.tid);
+}
+
+// Of a call that has just been broken off for the first time.
+int64_t Tracer::StartOfCall(const Thread& thread) {
+  const int64_t now = clock_.NowNs();
+  if (!thread.sleep) return now;
+  // It has given up its CPU once more, to stop here. If it has done so twice it was in another call when it was looked at.
+  const auto switches = ops_.ReadSwitches(thread.process->pid, thread.tid);
+  return switches == thread.sleep->switches + 1 ? std::min(now, thread.sleep->since_ns) : now;
 }
 
 template <typename T>

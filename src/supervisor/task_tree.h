@@ -14,6 +14,7 @@
 #include "base/unique_fd.h"
 #include "supervisor/call_watch.h"
 #include "supervisor/signal_record.h"
+#include "supervisor/sleep_clock.h"
 #include "supervisor/thread_state.h"
 
 namespace zxctl {
@@ -64,6 +65,7 @@ struct Thread {
   uint32_t suspends = 0;        // tokens
   int wait_status = 0;          // once it is gone
   int64_t held_since_ns = 0;    // while it is held; 0: it is not
+  std::optional<Sleep> sleep;   // that an interrupt has ended, in a process with exact timeouts
   bool counts_no_time = false;  // the call that its last interrupt broke off, if any, keeps no time in its memory
   KillPhase kill = KillPhase::kNone;
   bool exit_option = false;          // it has PTRACE_O_TRACEEXIT
@@ -94,6 +96,7 @@ struct Process {
   bool unfollowed = false;  // to be detached at its first stop
   bool filtered = false;    // it has a seccomp filter: all its threads stop at exit, not only the leader
   bool looked_for_filter = false;
+  bool exact_timeouts = false;  // a suspended call ends when it would have, whatever it had waited before
   bool debugged = false;   // somebody wants to hear of its threads' starts and exits
   bool detaching = false;  // its threads are let go as they stop
   AtExec at_exec = AtExec::kNothing;

@@ -171,6 +171,7 @@ Process& Tracer::ProcessOfNewcomer(Process& creator, pid_t tid) {
   ++stats_.forks;
   Process& process = NewProcess(tid, *creator.job);
   process.unfollowed = !options_.follow_processes;
+  process.exact_timeouts = creator.exact_timeouts;
   process.filtered = creator.filtered;
   process.looked_for_filter = creator.filtered;
   return process;
@@ -373,6 +374,7 @@ void Tracer::Perform(pid_t tid, const Step& step) {
         (void)ops_.Listen(tid);
         break;
       case Action::kInterrupt:
+        NoteSleep(*thread);
         // It is past its exit stop, or a zombie that waits for its threads: it will not stop again. Or its exec has given
         // it the leader's tid: then it is known anew at that stop.
         if (ops_.Interrupt(tid).gone()) {
@@ -423,6 +425,7 @@ void Tracer::Resume(Thread& thread, int signo) {
   if (thread.process != nullptr && thread.state.life == Lifecycle::kAlive) SetExitOption(thread);
   if (thread.held_since_ns != 0) CountHeldTime(thread);
   thread.counts_no_time = false;
+  thread.sleep.reset();
   const bool until_syscall = thread.watch != nullptr || thread.job_stop_broke_call;
   (void)ops_.Resume(thread.tid, until_syscall ? ResumeMode::kUntilSyscall : ResumeMode::kContinue, signo);
 }

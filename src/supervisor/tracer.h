@@ -194,6 +194,8 @@ class Tracer {
   void RepairAfterSignal(Thread& thread, int signo);
   void RepairAfterInterrupt(Thread& thread);
   void RestartCall(Thread& thread, arch::Registers& registers, const arch::RestartableCall& call);
+  void NoteSleep(Thread& thread);
+  int64_t StartOfCall(const Thread& thread);
   template <typename T>
   int64_t ReadTimespecNs(const Thread& thread, uint64_t address);
   int SocketOf(const Thread& thread, const arch::RestartableCall& call);

@@ -8,7 +8,7 @@ using namespace zxctl;
 
 namespace {
 
-constexpr uint32_t kSpawnOptions = ZXL_SPAWN_START | ZXL_SPAWN_NEW_PGRP;
+constexpr uint32_t kSpawnOptions = ZXL_SPAWN_START | ZXL_SPAWN_NEW_PGRP | ZXL_SPAWN_EXACT_TIMEOUTS;
 
 // What fails with "the tracer is gone" or "it is no more".
 zx_status_t ExplainLoss(const Call& call, zx_status_t status, const client::Answer& answer) {
@@ -71,20 +71,23 @@ zx_status_t zxl_process_spawn(zx_handle_t job, const zxl_spawn_args_t* args, zx_
                                            .cwd = args->cwd,
                                            .stdio = {args->stdio[0], args->stdio[1], args->stdio[2]},
                                            .start = (args->options & ZXL_SPAWN_START) != 0,
-                                           .new_group = (args->options & ZXL_SPAWN_NEW_PGRP) != 0});
+                                           .new_group = (args->options & ZXL_SPAWN_NEW_PGRP) != 0,
+                                           .exact_timeouts = (args->options & ZXL_SPAWN_EXACT_TIMEOUTS) != 0});
   if (!made) return call.FailBecause(made.error());
   return GiveMade(call, *made, out_process, out_thread);
 }
 
 zx_status_t zxl_process_attach(zx_handle_t job, int32_t pid, uint32_t options, zx_handle_t* out_process) {
   const Call call("zxl_process_attach");
-  if (options != 0) return call.Fail(ZX_ERR_INVALID_ARGS, "options", Mistake::kUnknownOptions, options);
+  if (const uint32_t unknown = options & ~ZXL_ATTACH_EXACT_TIMEOUTS; unknown != 0) {
+    return call.Fail(ZX_ERR_INVALID_ARGS, "options", Mistake::kUnknownOptions, unknown);
+  }
   RefPtr<Job> parent;
   zx_status_t status = call.Object(
       "job", job, ZX_RIGHT_MANAGE_PROCESS, [&] { return call.Out("out_process", out_process); }, &parent);
   if (status != ZX_OK) return status;
   if (parent->killed()) return call.Fail(ZX_ERR_BAD_STATE, "job", Mistake::kJobKilled);
-  const auto made = client::Attach(parent, pid);
+  const auto made = client::Attach(parent, pid, (options & ZXL_ATTACH_EXACT_TIMEOUTS) != 0);
   if (!made) return call.FailBecause(made.error());
   return GiveMade(call, *made, out_process, nullptr);
 }

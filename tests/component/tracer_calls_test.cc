@@ -153,6 +153,80 @@ TEST_F(InterruptedCallTest, SocketAndTimespecTimeoutsAreFound) {
   EXPECT_EQ(result(), arch::kRestartNoHand);
 }
 
+// A second call of epoll_wait(…, 1000), suspended 600 ms after it began.
+class ExactTimeoutTest : public InterruptedCallTest {
+ protected:
+  ExactTimeoutTest() : process(*tracer.tree().FindProcess(kRoot)), begin(clock.now_ns) {
+    process.exact_timeouts = true;
+    ops.tracees[kRoot].sleep = {.since_ns = begin, .switches = 7};
+    ops.tracees[kRoot].switches = 8;
+  }
+  void SuspendAt(int64_t ms) {
+    AdvanceTo(begin + ms * kNsPerMs);
+    tracer.ChangeSuspends(process, 1);
+    EnterCall(SYS_epoll_wait, -EINTR, 1000);
+    Wait(kRoot, EventStop(PTRACE_EVENT_STOP));
+  }
+  [[nodiscard]] int64_t StartOfWatch() {
+    const Thread* thread = tracer.tree().FindThread(kRoot);
+    return thread->watch == nullptr ? -1 : thread->watch->start_ns();
+  }
+
+  Process& process;
+  int64_t begin;
+};
+
+TEST_F(ExactTimeoutTest, CountsFromWhereTheCallBegan) {
+  SuspendAt(600);
+  EXPECT_EQ(result(), arch::kRestartNoHand);
+  EXPECT_EQ(StartOfWatch(), begin);
+}
+
+TEST_F(ExactTimeoutTest, OfACallWhoseTimeIsUpIsItsResult) {
+  SuspendAt(1000);
+  EXPECT_EQ(result(), 0);
+  EXPECT_LT(arch::SystemCallNumber(ops.tracees[kRoot].registers), 0) << "nothing is restarted";
+  EXPECT_EQ(StartOfWatch(), -1);
+}
+
+TEST_F(ExactTimeoutTest, AThreadThatWasInAnotherCallThenMayNotBeEarly) {
+  ops.tracees[kRoot].switches = 9;
+  SuspendAt(600);
+  EXPECT_EQ(StartOfWatch(), clock.now_ns);
+}
+
+TEST_F(ExactTimeoutTest, AThreadThatDidNotSleepHasJustBegun) {
+  ops.tracees[kRoot].sleep.reset();
+  SuspendAt(600);
+  EXPECT_EQ(StartOfWatch(), clock.now_ns);
+}
+
+TEST_F(ExactTimeoutTest, IsAnOption) {
+  process.exact_timeouts = false;
+  SuspendAt(600);
+  EXPECT_EQ(StartOfWatch(), clock.now_ns);
+}
+
+TEST_F(ExactTimeoutTest, WhatWasSeenCountsForOneStopOnly) {
+  SuspendAt(600);
+  tracer.ChangeSuspends(process, -1);
+  EnterAgain();
+  EnterCall(SYS_epoll_wait, 1, 1000);
+  Wait(kRoot, kSyscallStop);
+  ops.tracees[kRoot].sleep.reset();
+  AdvanceTo(begin + 900 * kNsPerMs);
+  BreakEpoll(1000);
+  EXPECT_EQ(StartOfWatch(), clock.now_ns);
+}
+
+TEST_F(ExactTimeoutTest, GoesToChildren) {
+  ops.tracees[200].tgid = 200;
+  ops.tracees[kRoot].event_message = 200;
+  Wait(kRoot, EventStop(PTRACE_EVENT_FORK));
+  Wait(200, EventStop(PTRACE_EVENT_STOP));
+  EXPECT_TRUE(tracer.tree().FindProcess(200)->exact_timeouts);
+}
+
 // What connect() itself returns when its time is up.
 class InterruptedConnectTest : public InterruptedCallTest, public testing::WithParamInterface<bool> {};
 

@@ -83,8 +83,8 @@ class Twin {
 
   // It is about to enter its call.
   void AwaitAnnounced() { EXPECT_TRUE(child_.Expect("blocked ")) << child_.err(); }
-  void TakeUp() {
-    process_ = Attach(child_.pid());
+  void TakeUp(uint32_t options) {
+    process_ = Attach(child_.pid(), options);
     thread_ = LeaderOf(process_);
   }
   void AwaitBlocked() const {
@@ -123,7 +123,7 @@ struct Pair {
   std::unique_ptr<Twin> suspended;
 };
 
-std::vector<Pair> Start(const BlockingCall& call, const std::vector<Cell>& cells) {
+std::vector<Pair> Start(const BlockingCall& call, const std::vector<Cell>& cells, uint32_t options = 0) {
   std::vector<Pair> pairs;
   for (const Cell& cell : cells) {
     pairs.push_back({cell, std::make_unique<Twin>(call, cell), std::make_unique<Twin>(call, cell)});
@@ -131,7 +131,7 @@ std::vector<Pair> Start(const BlockingCall& call, const std::vector<Cell>& cells
   for (Pair& pair : pairs) {
     pair.bare->AwaitAnnounced();
     pair.suspended->AwaitAnnounced();
-    pair.suspended->TakeUp();
+    pair.suspended->TakeUp(options);
   }
   return pairs;
 }
@@ -206,6 +206,26 @@ TEST_P(SuspendedCallWithTimeout, IsNeverEarlyAndLateByNoMoreThanItHadWaitedBefor
   EXPECT_LE(elapsed, kTimeoutMs * kNsPerMs + waited + kLateNs + slack)
       << "suspends: " << pair.suspended->suspends() << ", waited before the first: " << waited
       << " ns, bare: " << bare.out;
+  RecordProperty("late_us", static_cast<int>((elapsed - kTimeoutMs * kNsPerMs) / kNsPerUs));
+  RecordProperty("suspends", pair.suspended->suspends());
+}
+
+// However long it had waited before.
+TEST_P(SuspendedCallWithTimeout, IsNotLateIfThatIsAskedFor) {
+  const Canary canary;
+  const std::vector<Pair> pairs =
+      Start(GetParam(), {{.end = End::kTimeout, .disposition = "ignore"}}, ZXL_ATTACH_EXACT_TIMEOUTS);
+  const Pair& pair = pairs.front();
+  constexpr timespec kBefore{.tv_sec = 0, .tv_nsec = kTimeoutMs / 2 * kNsPerMs};
+  nanosleep(&kBefore, nullptr);
+  for (int round = 0; round < kSuspends; ++round) pair.suspended->SuspendOnce([] {});
+  const Outcome bare = pair.bare->Finish();
+  const Outcome suspended = pair.suspended->Finish();
+  ExpectSameEnd(pair, bare, suspended);
+  EXPECT_EQ(suspended.out.find("early 1"), std::string::npos) << suspended.out;
+  const int64_t elapsed = NumberAfter(suspended.out, "elapsed-ms") * kNsPerMs;
+  EXPECT_LE(elapsed, kTimeoutMs * kNsPerMs + kLateNs + kTurns * canary.worst_ns())
+      << "suspends: " << pair.suspended->suspends() << ", bare: " << bare.out;
   RecordProperty("late_us", static_cast<int>((elapsed - kTimeoutMs * kNsPerMs) / kNsPerUs));
   RecordProperty("suspends", pair.suspended->suspends());
 }

@@ -150,6 +150,16 @@ size_t FakePtraceOps::ReadStat(pid_t /*tgid*/, pid_t tid, UniqueFd& /*fd*/, char
   return length;
 }
 
+std::optional<Sleep> FakePtraceOps::ReadSleep(pid_t /*tgid*/, pid_t tid) {
+  const FakeTracee* tracee = Living(tid);
+  return tracee == nullptr ? std::nullopt : tracee->sleep;
+}
+
+std::optional<uint64_t> FakePtraceOps::ReadSwitches(pid_t /*tgid*/, pid_t tid) {
+  const FakeTracee* tracee = Living(tid);
+  return tracee == nullptr ? std::nullopt : std::optional(tracee->switches);
+}
+
 bool FakePtraceOps::ReadSignalMasks(pid_t /*tid*/, uint64_t& ignored, uint64_t& caught) {
   ignored = SignalBit(40);
   caught = 0;

@@ -38,9 +38,9 @@ class TaskHandle {
   zx_handle_t handle_ = ZX_HANDLE_INVALID;
 };
 
-inline TaskHandle Attach(pid_t pid) {
+inline TaskHandle Attach(pid_t pid, uint32_t options = 0) {
   zx_handle_t process = ZX_HANDLE_INVALID;
-  EXPECT_EQ(zxl_process_attach(zx_job_default(), pid, 0, &process), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(zxl_process_attach(zx_job_default(), pid, options, &process), ZX_OK) << zxl_last_error();
   return TaskHandle(process);
 }
 
