@@ -16,7 +16,9 @@ bool Tracer::IsSuspendWanted(const Thread& thread) {
 
 bool Tracer::IsWanted(const Thread& thread) {
   const Process& process = *thread.process;
+  if (thread.errand != nullptr || thread.lends) return true;
   if (thread.kill != KillPhase::kNone) return thread.kill == KillPhase::kWanted;
+  if (thread.created) return true;
   return IsSuspendWanted(thread) || process.hold != nullptr || process.parked || process.tells_start ||
          process.detaching;
 }
@@ -87,7 +89,9 @@ void Tracer::ReleaseProcess(pid_t pid) {
 
 bool Tracer::IsSuspended(const Thread& thread) {
   const ThreadState& state = thread.state;
-  if (thread.process == nullptr || state.life != Lifecycle::kAlive || thread.process->parked) return false;
+  if (thread.process == nullptr || state.life != Lifecycle::kAlive || thread.process->parked || thread.created) {
+    return false;
+  }
   return IsSuspendWanted(thread) && state.hold == HoldPhase::kHeld && state.exception == ExceptionPhase::kNone &&
          state.stop != PtraceStop::kEvent;
 }
@@ -96,8 +100,9 @@ bool Tracer::IsSuspended(const Thread& thread) {
 // for reports that does not matter.
 bool Tracer::NeedsToAdvance(const Thread& thread) {
   const ThreadState& state = thread.state;
-  if (thread.process == nullptr || thread.process->parked || thread.process->hold != nullptr) return false;
-  const bool wanted = IsSuspendWanted(thread) || thread.process->tells_start || thread.kill == KillPhase::kWanted;
+  if (thread.process == nullptr || thread.process->hold != nullptr) return false;
+  const bool wanted = thread.lends || (!thread.process->parked && (IsSuspendWanted(thread) || thread.process->tells_start ||
+                                                                    thread.kill == KillPhase::kWanted));
   return wanted && state.life == Lifecycle::kAlive && state.hold == HoldPhase::kHeld &&
          state.exception == ExceptionPhase::kNone && state.stop == PtraceStop::kEvent;
 }
@@ -160,6 +165,7 @@ Result<void> Tracer::KillThread(Thread& thread) {
 void Tracer::MakeExitCall(pid_t tid) {
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || thread->kill != KillPhase::kWanted || thread->state.hold != HoldPhase::kHeld) return;
+  if (thread->errand != nullptr) return;
   if (thread->state.exception == ExceptionPhase::kRaised) {
     (void)sink_.Withdraw(tid);
     // It stays held, and may go to where it has its final registers.
@@ -179,6 +185,18 @@ void Tracer::MakeExitCall(pid_t tid) {
   // Job control does not hold it back either.
   if (thread->state.stop == PtraceStop::kGroup) thread->state.stop = PtraceStop::kTrap;
   Apply(tid, {.kind = EventKind::kRelease});
+}
+
+OpResult Tracer::ReadRegisters(const Thread& thread, arch::Registers& out) {
+  if (thread.errand == nullptr) return ops_.GetRegisters(thread.tid, out);
+  out = thread.errand->registers;
+  return {};
+}
+
+OpResult Tracer::WriteRegisters(Thread& thread, const arch::Registers& registers) {
+  if (thread.errand == nullptr) return ops_.SetRegisters(thread.tid, registers);
+  thread.errand->registers = registers;
+  return {};
 }
 
 uint64_t Tracer::FindSystemCallInstruction(const Thread& thread, const arch::Registers& registers) {

@@ -131,10 +131,22 @@ OpResult LinuxPtraceOps::GetSiginfo(pid_t tid, siginfo_t& out) {
   return Call(PTRACE_GETSIGINFO, tid, 0, Pointer(&out));
 }
 
-OpResult LinuxPtraceOps::BlockSignals(pid_t tid) {
-  uint64_t all = ~0ULL;
-  return Call(PTRACE_SETSIGMASK, tid, sizeof(all), Pointer(&all));
+OpResult LinuxPtraceOps::BlockSignals(pid_t tid) { return SetSignalMask(tid, ~0ULL); }
+
+OpResult LinuxPtraceOps::GetSignalMask(pid_t tid, uint64_t& out) {
+  return Call(PTRACE_GETSIGMASK, tid, sizeof(out), Pointer(&out));
 }
+
+OpResult LinuxPtraceOps::SetSignalMask(pid_t tid, uint64_t mask) {
+  return Call(PTRACE_SETSIGMASK, tid, sizeof(mask), Pointer(&mask));
+}
+
+OpResult LinuxPtraceOps::SetSiginfo(pid_t tid, const siginfo_t& info) {
+  siginfo_t copy = info;
+  return Call(PTRACE_SETSIGINFO, tid, 0, Pointer(&copy));
+}
+
+void LinuxPtraceOps::SendSignal(pid_t tgid, pid_t tid, int signo) { syscall(SYS_tgkill, tgid, tid, signo); }
 
 OpResult LinuxPtraceOps::GetEventMessage(pid_t tid, uint64_t& out) {
   return Call(PTRACE_GETEVENTMSG, tid, 0, Pointer(&out));
@@ -191,6 +203,12 @@ bool LinuxPtraceOps::ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& cau
   ignored = ParseHex(StatusField(*status, "SigIgn"));
   caught = ParseHex(StatusField(*status, "SigCgt"));
   return true;
+}
+
+uint64_t LinuxPtraceOps::ReadPendingSignals(pid_t tid) {
+  const auto status = ReadFile(StatusPath(tid), kStatusBytes);
+  if (!status) return 0;
+  return ParseHex(StatusField(*status, "SigPnd")) | ParseHex(StatusField(*status, "ShdPnd"));
 }
 
 int LinuxPtraceOps::ReadSeccompMode(pid_t tid) {

@@ -17,6 +17,11 @@ class LinuxPtraceOps final : public PtraceOps {
   OpResult SetRegisters(pid_t tid, const arch::Registers& registers) override;
   size_t GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) override;
   OpResult BlockSignals(pid_t tid) override;
+  OpResult GetSignalMask(pid_t tid, uint64_t& out) override;
+  OpResult SetSignalMask(pid_t tid, uint64_t mask) override;
+  OpResult SetSiginfo(pid_t tid, const siginfo_t& info) override;
+  uint64_t ReadPendingSignals(pid_t tid) override;
+  void SendSignal(pid_t tgid, pid_t tid, int signo) override;
   OpResult GetSiginfo(pid_t tid, siginfo_t& out) override;
   OpResult GetEventMessage(pid_t tid, uint64_t& out) override;
   OpResult IsCompatCall(pid_t tid, bool& out) override;

@@ -65,7 +65,11 @@ class PtraceOps {
   // From now on it takes no signal that can be blocked. One that it is about to take, and is resumed with, goes back to
   // where it came from: to the process, if it was sent to that.
   virtual OpResult BlockSignals(pid_t tid) = 0;
+  // Which signals it blocks; of a thread in a call with a mask of its own, those that it blocks afterwards.
+  virtual OpResult GetSignalMask(pid_t tid, uint64_t& out) = 0;
+  virtual OpResult SetSignalMask(pid_t tid, uint64_t mask) = 0;
   virtual OpResult GetSiginfo(pid_t tid, siginfo_t& out) = 0;
+  virtual OpResult SetSiginfo(pid_t tid, const siginfo_t& info) = 0;
   virtual OpResult GetEventMessage(pid_t tid, uint64_t& out) = 0;
   // True when the system call the tracee is in, or comes from, entered through the 32-bit interface.
   virtual OpResult IsCompatCall(pid_t tid, bool& out) = 0;
@@ -90,6 +94,9 @@ class PtraceOps {
   virtual std::optional<uint64_t> ReadSwitches(pid_t tgid, pid_t tid) = 0;
   // SigIgn and SigCgt of /proc/TID/status, for real-time signals, which stat does not show.
   virtual bool ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& caught) = 0;
+  // SigPnd and ShdPnd of /proc/TID/status: what waits for the thread, or for any of its process.
+  virtual uint64_t ReadPendingSignals(pid_t tid) = 0;
+  virtual void SendSignal(pid_t tgid, pid_t tid, int signo) = 0;
   // The Seccomp field of /proc/TID/status: 0 none, 1 strict, 2 filter.
   virtual int ReadSeccompMode(pid_t tid) = 0;
   // Copies from the tracee's memory; the number of bytes read.

@@ -51,6 +51,7 @@ void Tracer::OnStop(Thread& thread, const WaitStatus& status) {
     process->dying_tid = 0;
   }
   if (thread.may_make_thread) LookForLateThreads(thread);
+  if (thread.errand != nullptr && status.kind != WaitKind::kExit) return OnErrandStop(thread, status);
   switch (status.kind) {
     case WaitKind::kSignalStop:
       return OnSignalStop(thread, status.signo);
@@ -240,6 +241,7 @@ void Tracer::OnTrapStop(Thread& thread) {
   if (thread.state.life == Lifecycle::kAnnounced) {
     if (DetachIfUnfollowed(thread)) return;
     SetExitOption(thread);
+    if (thread.created) return Apply(thread.tid, Of(EventKind::kTrapStop));
     return FirstStop(thread);
   }
   RepairAfterInterrupt(thread);
@@ -394,6 +396,8 @@ void Tracer::Perform(pid_t tid, const Step& step) {
         thread->held_since_ns = clock_.NowNs();
         CountHeld(thread->process);
         MakeExitCall(tid);
+        FinishCreated(tid);
+        BeginLoan(tid);
         if (thread = tree_.FindThread(tid); thread == nullptr) return;
         if (IsLeaving(*thread) && thread->state.hold == HoldPhase::kHeld) DetachHeld(*thread);
         break;
@@ -405,6 +409,7 @@ void Tracer::Perform(pid_t tid, const Step& step) {
 }
 
 void Tracer::Forget(Thread& thread) {
+  FailErrand(thread);
   if (thread.may_make_thread) LookForLateThreads(thread);
   DropWatch(thread);
   CloseStatFile(thread);
@@ -426,6 +431,7 @@ void Tracer::Resume(Thread& thread, int signo) {
   if (thread.held_since_ns != 0) CountHeldTime(thread);
   thread.counts_no_time = false;
   thread.sleep.reset();
+  if (std::exchange(thread.stop_again, false)) (void)ops_.Interrupt(thread.tid);
   const bool until_syscall = thread.watch != nullptr || thread.job_stop_broke_call;
   (void)ops_.Resume(thread.tid, until_syscall ? ResumeMode::kUntilSyscall : ResumeMode::kContinue, signo);
 }

@@ -77,6 +77,10 @@ class Tracer {
   [[nodiscard]] Result<Process*> AttachProcess(pid_t pid, Job& job);
   // Lets a process go unsupervised, each thread as soon as it stops, with its pending signal; OnProcessDetached() follows.
   void DetachProcess(Process& process);
+  // Makes a thread in the process that runs nothing until StartThread(): one of the process's own threads makes the call.
+  // `done` is called once, maybe at once. NO_MEMORY, NO_RESOURCES, ACCESS_DENIED (a filter forbids it), NOT_SUPPORTED,
+  // BAD_STATE (no thread can be borrowed; the process ends).
+  void CreateThread(Process& process, std::function<void(Result<Thread*>)> done);
   // Lets a parked process run, once the handlers that want to know have been told. Nothing happens to one that was killed.
   void StartProcess(Process& process);
 
@@ -111,6 +115,10 @@ class Tracer {
 
   // Lets everybody go unsupervised: each thread is stopped and detached where it stands, with its pending signal.
   void DetachAll();
+
+  // The registers of a thread that stands; while it makes a call for us, those it will go on with.
+  OpResult ReadRegisters(const Thread& thread, arch::Registers& out);
+  OpResult WriteRegisters(Thread& thread, const arch::Registers& registers);
 
   [[nodiscard]] TaskTree& tree() { return tree_; }
   [[nodiscard]] PtraceOps& ops() { return ops_; }
@@ -166,6 +174,27 @@ class Tracer {
   uint64_t FindSystemCallInstruction(const Thread& thread, const arch::Registers& registers);
   void UpdateHold(pid_t tid);
   void UpdateHolds(const Process& process);
+
+  // ---- lending (lending.cc) ----
+  Thread* FindLender(const Process& process, ThreadRequest& request);
+  void AskLender(Process& process);
+  void GiveUpOn(Koid lender);
+  void BeginLoan(pid_t tid);
+  void EndLoan(Koid lender, std::optional<int64_t> result);
+  void TakeInCreated(const Thread& lender, pid_t tid);
+  void FinishCreated(pid_t tid);
+  void EndRequestIfMade(Process& process);
+  void EndRequest(Process& process, Result<Thread*> result);
+  // Sends a held thread into a call. `done` gets the call's result once it stands as before, or nothing when it is gone.
+  [[nodiscard]] Result<void> SendOnErrand(Thread& thread, int64_t number, const arch::CallArguments& arguments,
+                                          std::function<void(std::optional<int64_t>)> done);
+  [[nodiscard]] static uint64_t MaskOf(const Errand& errand);
+  int PickCarrier(const Thread& thread);
+  void OnErrandStop(Thread& thread, const WaitStatus& status);
+  void OnErrandSignal(Thread& thread, int signo);
+  void CarryOn(Thread& thread, Errand::Next next, int signo);
+  void EndAt(Thread& thread, Errand::Next next, PtraceStop stop);
+  void FailErrand(Thread& thread);
 
   // ---- taking up and leaving (attach.cc) ----
   Process& NewProcess(pid_t pid, Job& job);

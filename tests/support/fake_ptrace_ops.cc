@@ -68,6 +68,32 @@ size_t FakePtraceOps::GetRegisterSet(pid_t /*tid*/, uint32_t /*note_type*/, std:
 
 OpResult FakePtraceOps::BlockSignals(pid_t tid) { return Record("block", tid); }
 
+OpResult FakePtraceOps::GetSignalMask(pid_t tid, uint64_t& out) {
+  const FakeTracee* tracee = Living(tid);
+  if (tracee == nullptr) return OpResult(ESRCH);
+  out = tracee->signal_mask;
+  return {};
+}
+
+OpResult FakePtraceOps::SetSignalMask(pid_t tid, uint64_t mask) {
+  if (FakeTracee* tracee = Living(tid); tracee != nullptr) tracee->signal_mask = mask;
+  return Record("setmask", tid);
+}
+
+OpResult FakePtraceOps::SetSiginfo(pid_t tid, const siginfo_t& info) {
+  if (FakeTracee* tracee = Living(tid); tracee != nullptr) tracee->siginfo = info;
+  return Record("setsiginfo", tid);
+}
+
+uint64_t FakePtraceOps::ReadPendingSignals(pid_t tid) {
+  const FakeTracee* tracee = Living(tid);
+  return tracee == nullptr ? 0 : tracee->pending_signals;
+}
+
+void FakePtraceOps::SendSignal(pid_t /*tgid*/, pid_t tid, int signo) {
+  (void)Record("send", tid, fmt::format(" {}", signo));
+}
+
 OpResult FakePtraceOps::GetSiginfo(pid_t tid, siginfo_t& out) {
   FakeTracee* tracee = Living(tid);
   if (tracee == nullptr) return OpResult(ESRCH);

@@ -27,6 +27,8 @@ struct FakeTracee {
   uint64_t event_message = 0;
   uint64_t options = 0;
   siginfo_t siginfo{};
+  uint64_t signal_mask = 0;
+  uint64_t pending_signals = 0;
   arch::Registers registers{};
   bool compat = false;
   std::string stat_line;
@@ -43,7 +45,7 @@ class FakePtraceOps : public PtraceOps {
  public:
   std::map<pid_t, FakeTracee> tracees;
   // "cont 12 11", "syscall 12 0", "listen 12", "interrupt 12", "detach 12 0", "setregs 12", "setoptions 12", "kill 12",
-  // "block 12".
+  // "block 12", "setmask 12", "setsiginfo 12", "send 12 64".
   std::vector<std::string> calls;
   int seize_error = 0;
   bool lost_privileges = false;
@@ -64,6 +66,11 @@ class FakePtraceOps : public PtraceOps {
   OpResult SetRegisters(pid_t tid, const arch::Registers& registers) override;
   size_t GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) override;
   OpResult BlockSignals(pid_t tid) override;
+  OpResult GetSignalMask(pid_t tid, uint64_t& out) override;
+  OpResult SetSignalMask(pid_t tid, uint64_t mask) override;
+  OpResult SetSiginfo(pid_t tid, const siginfo_t& info) override;
+  uint64_t ReadPendingSignals(pid_t tid) override;
+  void SendSignal(pid_t tgid, pid_t tid, int signo) override;
   OpResult GetSiginfo(pid_t tid, siginfo_t& out) override;
   OpResult GetEventMessage(pid_t tid, uint64_t& out) override;
   OpResult IsCompatCall(pid_t tid, bool& out) override;

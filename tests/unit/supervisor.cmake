@@ -7,6 +7,7 @@ zx_test(zx_supervisor_unit_test LABEL unit
     ${CMAKE_CURRENT_LIST_DIR}/sleep_clock_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/spin_policy_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/restart_test.cc
+    ${CMAKE_CURRENT_LIST_DIR}/start_regs_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/task_tree_test.cc
   LIBS zx_supervisor zx_test_support)
 

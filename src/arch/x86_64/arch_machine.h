@@ -78,6 +78,11 @@ inline constexpr CodeBytes kSystemCallInstruction = {0x0f, 0x05};
 [[nodiscard]] bool MakesThread(int64_t number);
 // Registers with which a thread makes a call of one argument by the instruction at `address`, and no other call first.
 void SetSystemCall(Registers& registers, uint64_t address, int64_t number, uint64_t argument);
+// The same of more arguments. The registers of those that are not given are 0.
+using CallArguments = std::array<uint64_t, 6>;
+void SetSystemCall(Registers& registers, uint64_t address, int64_t number, const CallArguments& arguments);
+// What the call has returned whose exit stop these registers are of.
+[[nodiscard]] int64_t SystemCallResult(const Registers& registers);
 
 // A value that makes the kernel run an interrupted call again when no handler runs, and fail it with EINTR when one does
 // (ERESTARTNOHAND).

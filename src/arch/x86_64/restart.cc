@@ -190,6 +190,17 @@ void SetSystemCall(Registers& registers, uint64_t address, int64_t number, uint6
   registers.orig_rax = ~0ULL;
 }
 
+void SetSystemCall(Registers& registers, uint64_t address, int64_t number, const CallArguments& arguments) {
+  SetSystemCall(registers, address, number, arguments[0]);
+  registers.rsi = arguments[1];
+  registers.rdx = arguments[2];
+  registers.r10 = arguments[3];
+  registers.r8 = arguments[4];
+  registers.r9 = arguments[5];
+}
+
+int64_t SystemCallResult(const Registers& registers) { return static_cast<int64_t>(registers.rax); }
+
 void SetRestart(Registers& registers) { registers.rax = static_cast<uint64_t>(kRestartNoHand); }
 
 int32_t MadeTask(const Registers& registers) {

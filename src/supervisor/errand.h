@@ -1,0 +1,100 @@
+// A system call that a held thread makes for us, after which it stands again as it did.
+//
+// The thread is sent from its stop into the call, comes out of it, and is stopped once more before it runs any of its program:
+// only there its registers can be put back so that the kernel restarts, or ends, what the thread was doing itself. (In the
+// call's exit stop it would take the restart codes for the call's result.) Signals are blocked meanwhile; stops for job control
+// come in between and are passed.
+//
+// Pure: the tracer feeds stops in and carries out what comes back.
+#pragma once
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "arch/arch.h"
+
+namespace zxctl {
+
+class Errand {
+ public:
+  enum class Phase : uint8_t {
+    kGoing,   // the call's entry stop is to come
+    kInCall,  // its exit stop is to come
+    kComing,  // the last stop is to come
+    kBack,    // it stands as before, once its registers are put back
+  };
+
+  // What the thread has to do next, and how.
+  enum class Next : uint8_t {
+    kGoOn,      // PTRACE_SYSCALL
+    kComeBack,  // its last stop is to be asked for, then PTRACE_CONT
+    kRun,       // PTRACE_CONT: the last stop has been asked for
+    kStay,      // it is back
+  };
+
+  // Which stop brings the thread back.
+  enum class Return : uint8_t {
+    kTrap,    // an interrupt's: from there no signal can be delivered
+    kSignal,  // a signal's delivery: for a thread that stood at one
+  };
+
+  explicit Errand(Return back) : return_(back) {}
+
+  [[nodiscard]] Next OnSyscallStop(int64_t result) {
+    if (phase_ == Phase::kGoing) return phase_ = Phase::kInCall, Next::kGoOn;
+    if (phase_ != Phase::kInCall) return Next::kRun;
+    // A job-control stop came first: the kernel makes the call again.
+    if (IsRestart(result)) return phase_ = Phase::kGoing, Next::kGoOn;
+    result_ = result;
+    phase_ = Phase::kComing;
+    return Next::kComeBack;
+  }
+  // PTRACE_EVENT_CLONE and its like: it is still in the call.
+  [[nodiscard]] Next OnEventStop() const { return phase_ == Phase::kComing ? Next::kRun : Next::kGoOn; }
+  // An interrupt's stop, or one of job control.
+  [[nodiscard]] Next OnTrapStop() {
+    if (phase_ != Phase::kComing) return Next::kGoOn;
+    if (return_ == Return::kSignal) return Next::kRun;
+    phase_ = Phase::kBack;
+    return Next::kStay;
+  }
+  // `ours`: the signal that was sent to bring it back.
+  [[nodiscard]] Next OnSignalStop(bool ours) {
+    if (phase_ != Phase::kComing) return Next::kGoOn;
+    if (!ours || return_ == Return::kTrap) return Next::kRun;
+    phase_ = Phase::kBack;
+    return Next::kStay;
+  }
+  // A filter of the program answered with a signal instead of making the call.
+  void Refuse(int64_t result) { refused_ = result; }
+
+  [[nodiscard]] Phase phase() const { return phase_; }
+  [[nodiscard]] Return return_by() const { return return_; }
+  // Of the call, once the thread has come out of it.
+  [[nodiscard]] int64_t result() const { return refused_ != 0 ? refused_ : result_; }
+
+  // What is put back at the end.
+  arch::Registers registers{};
+  uint64_t signal_mask = 0;
+  std::optional<siginfo_t> signal;
+  int carrier = 0;  // brings a thread back that stood at a signal
+  // A thread that job control stopped meanwhile has to be stopped again.
+  bool job_stopped = false;
+  // Called once: with the call's result, or when the thread is gone before.
+  std::function<void(std::optional<int64_t> result)> done;
+
+ private:
+  // The kernel's codes for "run it again", from ERESTARTSYS to ERESTART_RESTARTBLOCK.
+  static bool IsRestart(int64_t result) { return result <= -512 && result >= -516; }
+
+  Phase phase_ = Phase::kGoing;
+  Return return_;
+  int64_t result_ = 0;
+  int64_t refused_ = 0;
+};
+
+}  // namespace zxctl

@@ -1,0 +1,312 @@
+// The tracer making threads in a process: one of its threads is borrowed to make the call, and stands as before afterwards.
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "supervisor/tracer.h"
+
+namespace zxctl {
+namespace {
+
+// How long a thread may take to stop before another one is asked.
+constexpr int64_t kMaxLendNs = 1 * kNsPerSec;
+// SYS_SECCOMP of asm-generic/siginfo.h, which glibc leaves out.
+constexpr int kSysSeccomp = 1;
+// A thread as pthread_create() makes one, without what it would have in memory.
+constexpr uint64_t kCloneFlags =
+    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+
+constexpr uint64_t Bit(int signo) { return uint64_t{1} << (signo - 1); }
+
+Status RefusalOf(int64_t result) {
+  const auto error = static_cast<int>(-result);
+  switch (error) {
+    case EAGAIN:
+      return {.zx = ZX_ERR_NO_RESOURCES,
+              .sys_errno = error,
+              .what = "the program may have no more threads (RLIMIT_NPROC, or pids.max of its cgroup)"};
+    case ENOMEM:
+      return {.zx = ZX_ERR_NO_MEMORY, .sys_errno = error, .what = "the kernel has no memory for a thread"};
+    default:
+      return {.zx = ZX_ERR_ACCESS_DENIED,
+              .sys_errno = error,
+              .what = "the program may not call clone: a seccomp filter, or another security module, forbids it"};
+  }
+}
+
+}  // namespace
+
+void Tracer::CreateThread(Process& process, std::function<void(Result<Thread*>)> done) {
+  process.requests.push_back(std::make_unique<ThreadRequest>());
+  process.requests.back()->done = std::move(done);
+  if (process.requests.size() == 1) AskLender(process);
+}
+
+// ---- who lends itself ------------------------------------------------------------------------------------------------
+
+// The leader before all others: its credentials, its CPUs and its filters become the new thread's.
+Thread* Tracer::FindLender(const Process& process, ThreadRequest& request) {
+  std::vector<Thread*> candidates = process.threads;
+  std::stable_partition(candidates.begin(), candidates.end(), [&](const Thread* t) { return t->tid == process.pid; });
+  for (Thread* thread : candidates) {
+    const bool lives = thread->state.life == Lifecycle::kAlive && thread->kill == KillPhase::kNone && !thread->created;
+    const bool was_asked = std::find(request.asked.begin(), request.asked.end(), thread->koid) != request.asked.end();
+    if (!lives || was_asked) continue;
+    const auto facts = thread->state.stop == PtraceStop::kRunning ? ops_.ReadFacts(thread->tid) : std::nullopt;
+    if (!facts || facts->state != 'D') return thread;
+    request.why = fmt::format("thread {} waits where it cannot be interrupted (a vfork, or a device)", thread->tid);
+  }
+  return nullptr;
+}
+
+void Tracer::AskLender(Process& process) {
+  ThreadRequest& request = *process.requests.front();
+  Thread* lender = FindLender(process, request);
+  if (lender == nullptr || process.killed || process.detaching) {
+    const std::string_view why = request.why.empty() ? "it has no thread that could make another one" : request.why;
+    return EndRequest(process, Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = std::string(why)}));
+  }
+  const pid_t tid = lender->tid;
+  request.asked.push_back(lender->koid);
+  request.lender = lender->koid;
+  request.timer = timers_.Add(clock_.NowNs() + kMaxLendNs, [this, koid = lender->koid] { GiveUpOn(koid); });
+  lender->lends = true;
+  UpdateHold(tid);
+  BeginLoan(tid);
+}
+
+void Tracer::GiveUpOn(Koid lender) {
+  Thread* thread = tree_.FindThreadByKoid(lender);
+  if (thread == nullptr || !thread->lends || thread->errand != nullptr) return;
+  Process& process = *thread->process;
+  process.requests.front()->why = fmt::format("thread {} does not stop", thread->tid);
+  process.requests.front()->timer = 0;
+  thread->lends = false;
+  UpdateHold(thread->tid);
+  AskLender(process);
+}
+
+// Once it stands where its registers are its own.
+void Tracer::BeginLoan(pid_t tid) {
+  Thread* thread = tree_.FindThread(tid);
+  if (thread == nullptr || !thread->lends || thread->errand != nullptr) return;
+  if (thread->state.hold != HoldPhase::kHeld || thread->state.stop == PtraceStop::kEvent) return;
+  Process& process = *thread->process;
+  timers_.Cancel(std::exchange(process.requests.front()->timer, 0));
+  const Koid koid = thread->koid;
+  const auto done = [this, koid](std::optional<int64_t> result) { EndLoan(koid, result); };
+  const auto sent = SendOnErrand(*thread, SYS_clone, {kCloneFlags}, done);
+  if (sent) return;
+  thread->lends = false;
+  EndRequest(process, Fail(sent.error()));
+  UpdateHold(tid);
+}
+
+void Tracer::EndLoan(Koid lender, std::optional<int64_t> result) {
+  Thread* thread = tree_.FindThreadByKoid(lender);
+  thread->lends = false;
+  Process& process = *thread->process;
+  ThreadRequest& request = *process.requests.front();
+  timers_.Cancel(std::exchange(request.timer, 0));
+  request.lender = 0;
+  if (result && *result < 0) return EndRequest(process, Fail(RefusalOf(*result)));
+  if (!result && request.made == 0) return AskLender(process);
+  EndRequestIfMade(process);
+}
+
+// ---- what it makes ---------------------------------------------------------------------------------------------------
+
+void Tracer::TakeInCreated(const Thread& lender, pid_t tid) {
+  unannounced_.erase(tid);
+  Thread* thread = tree_.FindThread(tid);
+  if (thread == nullptr && (unlisted_.contains(tid) || !ops_.IsTracee(tid))) return;
+  if (thread == nullptr) thread = &tree_.AddThread(tid);
+  ++stats_.threads;
+  stats_.max_tracees = std::max<uint64_t>(stats_.max_tracees, tree_.thread_count());
+  thread->created = true;
+  thread->exit_option = lender.exit_option;
+  lender.process->requests.front()->made = thread->koid;
+  const bool stands = thread->state.life == Lifecycle::kUnannounced;
+  thread = JoinProcess(*thread, *lender.process);
+  if (thread != nullptr && stands) Apply(tid, {.kind = EventKind::kAnnounced});
+}
+
+// It is in the middle of the clone call's return. What it would run, should nobody be there to hold it, is its exit.
+void Tracer::FinishCreated(pid_t tid) {
+  Thread* thread = tree_.FindThread(tid);
+  if (thread == nullptr || !thread->created || thread->exit_armed) return;
+  arch::Registers registers{};
+  if (!ops_.GetRegisters(tid, registers).ok()) return;
+  const uint64_t at = FindSystemCallInstruction(*thread, registers);
+  registers = {};
+  arch::SetSystemCall(registers, at, SYS_exit, 0);
+  if (!ops_.SetRegisters(tid, registers).ok()) return;
+  thread->exit_armed = true;
+  (void)ops_.SetOptions(tid, Options(thread->exit_option));
+  EndRequestIfMade(*thread->process);
+}
+
+void Tracer::EndRequestIfMade(Process& process) {
+  if (process.requests.empty()) return;
+  const ThreadRequest& request = *process.requests.front();
+  if (request.lender != 0 || request.made == 0) return;
+  Thread* made = tree_.FindThreadByKoid(request.made);
+  if (made == nullptr) {
+    return EndRequest(process, Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = "the new thread was killed at once"}));
+  }
+  if (made->exit_armed) EndRequest(process, made);
+}
+
+void Tracer::EndRequest(Process& process, Result<Thread*> result) {
+  const std::unique_ptr<ThreadRequest> request = std::move(process.requests.front());
+  process.requests.pop_front();
+  const Koid koid = process.koid;
+  timers_.Cancel(request->timer);
+  request->done(std::move(result));
+  Process* still = tree_.FindProcessByKoid(koid);
+  if (still != nullptr && !still->requests.empty()) AskLender(*still);
+}
+
+// ---- the errand ------------------------------------------------------------------------------------------------------
+
+Result<void> Tracer::SendOnErrand(Thread& thread, int64_t number, const arch::CallArguments& arguments,
+                                  std::function<void(std::optional<int64_t>)> done) {
+  const bool at_signal = thread.state.stop == PtraceStop::kSignal;
+  auto errand = std::make_unique<Errand>(at_signal ? Errand::Return::kSignal : Errand::Return::kTrap);
+  if (!ops_.GetRegisters(thread.tid, errand->registers).ok()) return {};
+  if (arch::CodeBits(errand->registers) == arch::Bits::k32) {
+    return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "the program is one of 32-bit code"});
+  }
+  const uint64_t at = FindSystemCallInstruction(thread, errand->registers);
+  if (at == 0) {
+    return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "the program has no system-call instruction to be found"});
+  }
+  (void)ops_.GetSignalMask(thread.tid, errand->signal_mask);
+  siginfo_t info{};
+  if (at_signal && ops_.GetSiginfo(thread.tid, info).ok()) errand->signal = info;
+  if (at_signal) errand->carrier = PickCarrier(thread);
+  errand->done = std::move(done);
+  arch::Registers registers = errand->registers;
+  arch::SetSystemCall(registers, at, number, arguments);
+  // Should we be killed now, nobody can put it back.
+  (void)ops_.SetOptions(thread.tid, Options(thread.exit_option) | PTRACE_O_EXITKILL);
+  (void)ops_.SetSignalMask(thread.tid, MaskOf(*errand));
+  thread.errand = std::move(errand);
+  if (ops_.SetRegisters(thread.tid, registers).ok()) (void)ops_.Resume(thread.tid, ResumeMode::kUntilSyscall, 0);
+  return {};
+}
+
+// SIGSYS is how filters forbid a call: forced on a thread that blocks it, it would also lose its handler.
+uint64_t Tracer::MaskOf(const Errand& errand) {
+  return ~(Bit(SIGSYS) | (errand.carrier == 0 ? 0 : Bit(errand.carrier)));
+}
+
+// A real-time signal that waits for nobody: such signals queue, and none is taken for another.
+int Tracer::PickCarrier(const Thread& thread) {
+  const uint64_t pending = ops_.ReadPendingSignals(thread.tid);
+  int carrier = SIGRTMAX;
+  while (carrier > SIGRTMIN && (pending & Bit(carrier)) != 0) --carrier;
+  return carrier;
+}
+
+void Tracer::OnErrandStop(Thread& thread, const WaitStatus& status) {
+  Errand& errand = *thread.errand;
+  switch (status.kind) {
+    case WaitKind::kSyscallStop: {
+      arch::Registers registers{};
+      if (!ops_.GetRegisters(thread.tid, registers).ok()) return;
+      return CarryOn(thread, errand.OnSyscallStop(arch::SystemCallResult(registers)), 0);
+    }
+    case WaitKind::kClone: {
+      uint64_t child = 0;
+      if (thread.lends && ops_.GetEventMessage(thread.tid, child).ok()) TakeInCreated(thread, static_cast<pid_t>(child));
+      return CarryOn(thread, errand.OnEventStop(), 0);
+    }
+    case WaitKind::kSignalStop:
+      return OnErrandSignal(thread, status.signo);
+    case WaitKind::kGroupStop:
+      errand.job_stopped = true;
+      return EndAt(thread, errand.OnTrapStop(), PtraceStop::kGroup);
+    case WaitKind::kTrapStop:
+      return EndAt(thread, errand.OnTrapStop(), PtraceStop::kTrap);
+    case WaitKind::kFork:
+    case WaitKind::kVfork:
+    case WaitKind::kVforkDone:
+    case WaitKind::kSeccomp:
+    case WaitKind::kUnknown:
+      return CarryOn(thread, errand.OnEventStop(), 0);
+    case WaitKind::kContinued:
+    case WaitKind::kExec:
+    case WaitKind::kExit:
+    case WaitKind::kExited:
+    case WaitKind::kKilled:
+      return;
+  }
+}
+
+void Tracer::OnErrandSignal(Thread& thread, int signo) {
+  Errand& errand = *thread.errand;
+  siginfo_t info{};
+  if (!ops_.GetSiginfo(thread.tid, info).ok()) return;
+  if (signo == SIGSYS && info.si_code == kSysSeccomp) {
+    errand.Refuse(-EPERM);
+    return CarryOn(thread, errand.OnSignalStop(false), 0);
+  }
+  const bool ours = signo == errand.carrier && info.si_code == SI_TKILL && errand.phase() == Errand::Phase::kComing;
+  if (ours) return EndAt(thread, errand.OnSignalStop(true), PtraceStop::kSignal);
+  // A blocked signal goes back to where it came from; one that stops the program takes effect.
+  if (signo != SIGSTOP) (void)ops_.SetSignalMask(thread.tid, MaskOf(errand) | Bit(signo));
+  CarryOn(thread, errand.OnSignalStop(false), signo);
+}
+
+void Tracer::CarryOn(Thread& thread, Errand::Next next, int signo) {
+  const Errand& errand = *thread.errand;
+  switch (next) {
+    case Errand::Next::kGoOn:
+      return (void)ops_.Resume(thread.tid, ResumeMode::kUntilSyscall, signo);
+    case Errand::Next::kComeBack:
+      if (errand.carrier == 0) {
+        (void)ops_.Interrupt(thread.tid);
+      } else {
+        (void)ops_.SetSignalMask(thread.tid, MaskOf(errand));
+        ops_.SendSignal(thread.process->pid, thread.tid, errand.carrier);
+      }
+      [[fallthrough]];
+    case Errand::Next::kRun:
+      return (void)ops_.Resume(thread.tid, ResumeMode::kContinue, signo);
+    case Errand::Next::kStay:
+      return;
+  }
+}
+
+void Tracer::EndAt(Thread& thread, Errand::Next next, PtraceStop stop) {
+  if (next != Errand::Next::kStay) return CarryOn(thread, next, 0);
+  const std::unique_ptr<Errand> errand = std::move(thread.errand);
+  (void)ops_.SetRegisters(thread.tid, errand->registers);
+  (void)ops_.SetSignalMask(thread.tid, errand->signal_mask);
+  if (errand->signal) (void)ops_.SetSiginfo(thread.tid, *errand->signal);
+  (void)ops_.SetOptions(thread.tid, Options(thread.exit_option));
+  // It stands held, as it did; only job control may have come or gone.
+  thread.state.stop = stop;
+  thread.stop_again = errand->job_stopped && stop == PtraceStop::kSignal;
+  const pid_t tid = thread.tid;
+  errand->done(errand->result());
+  UpdateHold(tid);
+  MakeExitCall(tid);
+}
+
+// It dies, or another thread's exec has ended it.
+void Tracer::FailErrand(Thread& thread) {
+  if (thread.errand != nullptr) {
+    const std::unique_ptr<Errand> errand = std::move(thread.errand);
+    return errand->done(std::nullopt);
+  }
+  if (thread.lends) EndLoan(thread.koid, std::nullopt);
+}
+
+}  // namespace zxctl
