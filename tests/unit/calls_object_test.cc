@@ -41,6 +41,7 @@ TEST(GetInfo, ErrorsComeInTheirOrder) {
   const OwnedHandle weak(Without(job, ZX_RIGHT_ENUMERATE));
   auto* const odd = reinterpret_cast<size_t*>(3);
   EXPECT_EQ(zx_object_get_info(Stale(), 12345, nullptr, 0, nullptr, nullptr), ZX_ERR_NOT_SUPPORTED);
+  EXPECT_THAT(LastError(), HasSubstr("topic is 12345, which nothing answers"));
   EXPECT_EQ(zx_object_get_info(Stale(), ZX_INFO_JOB_CHILDREN, nullptr, 8, odd, nullptr), ZX_ERR_BAD_HANDLE);
   EXPECT_EQ(zx_object_get_info(port, ZX_INFO_JOB_CHILDREN, nullptr, 8, odd, nullptr), ZX_ERR_WRONG_TYPE);
   EXPECT_EQ(zx_object_get_info(weak, ZX_INFO_JOB_CHILDREN, nullptr, 8, odd, nullptr), ZX_ERR_ACCESS_DENIED);
