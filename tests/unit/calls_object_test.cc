@@ -183,6 +183,14 @@ TEST(JobCreate, ErrorsComeInTheirOrder) {
   EXPECT_EQ(zx_job_create(zx_job_default(), 0, nullptr), ZX_ERR_INVALID_ARGS);
 }
 
+TEST(JobCreate, InAJobThatWasKilledIsABadState) {
+  const OwnedHandle job(NewJob());
+  ASSERT_EQ(zx_task_kill(job), ZX_OK);
+  zx_handle_t out = ZX_HANDLE_INVALID;
+  EXPECT_EQ(zx_job_create(job, 0, &out), ZX_ERR_BAD_STATE);
+  EXPECT_THAT(LastError(), HasSubstr("was killed, and nothing can be made in it any more: use another job"));
+}
+
 TEST(JobCreate, ATreeThatIsTooHighIsOutOfRange) {
   std::vector<zx_handle_t> jobs = {NewJob()};
   zx_status_t status = ZX_OK;
