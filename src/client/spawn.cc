@@ -122,7 +122,6 @@ std::string BadInterpreter(const SpawnRequest& request, const std::string& file)
 
 std::string WhyNotExecuted(const Plan& plan, const SpawnReport& report) {
   const std::string& file = plan.files[static_cast<size_t>(report.which)];
-  if (file.empty()) return "path is empty: name a program";
   const bool missing = report.error == ENOENT || report.error == ENOTDIR;
   const std::string from_here = FromHere(plan.request, file);
   if (access(from_here.c_str(), missing ? F_OK : X_OK) == 0) {
@@ -130,8 +129,12 @@ std::string WhyNotExecuted(const Plan& plan, const SpawnReport& report) {
     const std::string_view is_bad = missing ? "is missing" : "cannot be executed";
     if (!interpreter.empty()) return fmt::format("cannot execute {}: its interpreter {} {}", file, interpreter, is_bad);
   }
-  if (missing && plan.files.size() > 1)
+  if (missing && plan.files.size() > 1) {
     return fmt::format("cannot execute {}, which is not in PATH", plan.request.path);
+  }
+  if (report.error == EACCES && access(from_here.c_str(), X_OK) != 0) {
+    return fmt::format("cannot execute {}, which is not executable", file);
+  }
   return fmt::format("cannot execute {}", file);
 }
 
@@ -142,7 +145,6 @@ std::string WhatFailed(const Plan& plan, const SpawnReport& report) {
       return fmt::format("stdio[{}] is {}, which cannot be used", report.which,
                          request.stdio[static_cast<size_t>(report.which)]);
     case SpawnStep::kCwd:
-      if (*request.cwd == '\0') return "cwd is empty: name a folder, or pass null for the caller's";
       return fmt::format("cannot change to the folder {}", request.cwd);
     case SpawnStep::kReady:
     case SpawnStep::kExec:
@@ -151,7 +153,18 @@ std::string WhatFailed(const Plan& plan, const SpawnReport& report) {
   return WhyNotExecuted(plan, report);
 }
 
+// Null if neither is.
+const char* EmptyName(const SpawnRequest& request, SpawnStep step) {
+  if (step == SpawnStep::kCwd && *request.cwd == '\0') {
+    return "cwd is empty: name a folder, or pass null for the caller's";
+  }
+  return step == SpawnStep::kExec && *request.path == '\0' ? "path is empty: name a program" : nullptr;
+}
+
 Status Failure(const Plan& plan, const SpawnReport& report) {
+  if (const char* empty = EmptyName(plan.request, report.step); empty != nullptr) {
+    return {.zx = ZX_ERR_NOT_FOUND, .what = empty};
+  }
   const int error = report.error;
   Status status = Status::FromErrno(WhatFailed(plan, report), error);
   if (error == ENOENT || error == ENOTDIR) {

@@ -116,6 +116,13 @@ std::string NotWaitable(const Note& note) {
   return fmt::format("is a {}, which has no signals to wait for{}", TypeName(note.a), instead);
 }
 
+std::string BadHandle(const Note& note) {
+  if (note.a == ZX_HANDLE_INVALID) return "is 0, which is no handle: look at the call that was to give one";
+  const bool never = (note.a & ZX_HANDLE_FIXED_BITS_MASK) != ZX_HANDLE_FIXED_BITS_MASK;
+  return fmt::format("is {:#x}, which is no open handle{}", note.a,
+                     never ? ", and never was one" : ": it has been closed, if it ever was one");
+}
+
 // Those that need no numbers.
 struct FixedText {
   Mistake mistake;
@@ -163,11 +170,7 @@ struct NumberedText {
   std::string (*make)(const Note& note);
 };
 constexpr std::array kNumberedTexts = {
-    NumberedText{Mistake::kBadHandle,
-                 [](const Note& note) {
-                   return fmt::format("is {:#x}, which is no open handle: it was never one, or has been closed",
-                                      note.a);
-                 }},
+    NumberedText{Mistake::kBadHandle, BadHandle},
     NumberedText{Mistake::kWrongType,
                  [](const Note& note) {
                    return fmt::format("is a {}, not a {}: pass a handle to a {}", TypeName(note.a), TypeName(note.b),

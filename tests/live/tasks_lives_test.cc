@@ -95,6 +95,7 @@ TEST(Spawned, AFailureSaysWhichStepItWas) {
   EXPECT_EQ(TrySpawn(*zx::Job::default_job(), {"/no/such/program"}, 0, &program), ZX_ERR_NOT_FOUND);
   EXPECT_THAT(zxl_last_error(), HasSubstr("cannot execute /no/such/program"));
   EXPECT_EQ(TrySpawn(*zx::Job::default_job(), {"/etc/passwd"}, 0, &program), ZX_ERR_ACCESS_DENIED);
+  EXPECT_THAT(zxl_last_error(), HasSubstr("cannot execute /etc/passwd, which is not executable"));
   EXPECT_EQ(TrySpawn(*zx::Job::default_job(), {"no-such-program"}, 0, &program), ZX_ERR_NOT_FOUND);
   EXPECT_THAT(zxl_last_error(), HasSubstr("no-such-program, which is not in PATH"));
   EXPECT_EQ(TrySpawn(*zx::Job::default_job(), {""}, 0, &program), ZX_ERR_NOT_FOUND);
@@ -102,7 +103,7 @@ TEST(Spawned, AFailureSaysWhichStepItWas) {
   args.stdio[1] = -1;
   args.cwd = "";
   EXPECT_EQ(zx::Process::spawn(*zx::Job::default_job(), args, &program.process), ZX_ERR_NOT_FOUND);
-  EXPECT_THAT(zxl_last_error(), HasSubstr("cwd is empty: name a folder"));
+  EXPECT_STREQ(zxl_last_error(), "zxl_process_spawn: cwd is empty: name a folder, or pass null for the caller's");
 }
 
 TEST(Spawned, AnyNegativeEntryOfStdioIsTheCallersOwn) {
@@ -125,7 +126,11 @@ TEST(Spawned, AnInterpreterThatIsMissingIsNamed) {
   EXPECT_THAT(try_script("#! /no/such/shell -e\n"), HasSubstr(" /no/such/shell is missing"));
   EXPECT_THAT(try_script("#!/bin/sh\r\n"), HasSubstr(" /bin/sh\\x0d is missing"));
   EXPECT_THAT(try_script("#!" + dir.Write("inner", "#!/no/inner\n", 0755) + "\n"), HasSubstr(" /no/inner is missing"));
-  // As the new process finds it: from its own folder, and in PATH.
+  std::string binary = FileText("/bin/true");
+  const size_t loader = binary.find("/lib64/ld-linux");
+  ASSERT_NE(loader, std::string::npos);
+  EXPECT_THAT(try_script(binary.replace(loader, 6, "/lib00")), HasSubstr(" /lib00/ld-linux-x86-64.so.2 is missing"));
+  // As the new process finds it: from its own folder.
   dir.Write("script", "#!no/such", 0755);
   const char* const argv[] = {"script", nullptr};
   zxl_spawn_args_t args = {.path = "./script",

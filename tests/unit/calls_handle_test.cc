@@ -72,7 +72,11 @@ TEST(LastError, NamesTheCallTheArgumentAndTheRemedy) {
   EXPECT_EQ(zx_port_queue(zx_job_default(), &packet), ZX_ERR_WRONG_TYPE);
   EXPECT_THAT(LastError(), StartsWith("zx_port_queue: handle is a job, not a port"));
   EXPECT_EQ(zx_port_queue(17, &packet), ZX_ERR_BAD_HANDLE);
-  EXPECT_THAT(LastError(), StartsWith("zx_port_queue: handle is 0x11, which is no open handle"));
+  EXPECT_EQ(LastError(), "zx_port_queue: handle is 0x11, which is no open handle, and never was one");
+  EXPECT_EQ(zx_port_queue(Stale(), &packet), ZX_ERR_BAD_HANDLE);
+  EXPECT_THAT(LastError(), HasSubstr("which is no open handle: it has been closed"));
+  EXPECT_EQ(zx_port_queue(ZX_HANDLE_INVALID, &packet), ZX_ERR_BAD_HANDLE);
+  EXPECT_THAT(LastError(), HasSubstr("handle is 0, which is no handle"));
 }
 
 TEST(LastError, OfRightsSaysWhatWouldMendIt) {
