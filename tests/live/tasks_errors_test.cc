@@ -42,7 +42,7 @@ class TaskErrors : public testing::Test {
 TEST_F(TaskErrors, Spawn) {
   const char* const argv[] = {"true", nullptr};
   zxl_spawn_args_t args = {
-      .path = nullptr, .argv = nullptr, .envp = nullptr, .cwd = nullptr, .stdio = {-1, -1, -1}, .options = 4};
+      .path = nullptr, .argv = nullptr, .envp = nullptr, .cwd = nullptr, .stdio = {-1, -1, -1}, .options = 8};
   HandleErrors(
       job, ZX_RIGHT_MANAGE_PROCESS, [](zx_handle_t h) { return zxl_process_spawn(h, nullptr, nullptr, nullptr); },
       port);
@@ -59,7 +59,7 @@ TEST_F(TaskErrors, Spawn) {
   const zx::Job killed = MakeJob();
   ASSERT_EQ(killed.kill(), ZX_OK);
   EXPECT_EQ(zxl_process_spawn(killed.get(), &args, &out, nullptr), ZX_ERR_INVALID_ARGS);
-  EXPECT_NE(LastError().find("options has 0x4"), std::string::npos);
+  EXPECT_NE(LastError().find("options has 0x8"), std::string::npos);
   args.options = 0;
   EXPECT_EQ(zxl_process_spawn(killed.get(), &args, &out, nullptr), ZX_ERR_BAD_STATE);
 }
