@@ -23,6 +23,10 @@ install(FILES ${CMAKE_SOURCE_DIR}/packaging/completion/zxctl.bash
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs
   PATTERN man EXCLUDE)
+# What they link to. The tests of the examples stay behind.
+install(DIRECTORY examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples USE_SOURCE_PERMISSIONS
+  REGEX "/examples/CMakeLists\\.txt$" EXCLUDE)
+install(FILES tests/bench/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/tests/bench)
 
 # Man pages are written in scdoc; without it everything else is installed all the same.
 find_program(ZX_SCDOC scdoc)

@@ -1,4 +1,5 @@
-// The names of 2017: each is another name for what <zircon/syscalls.h> has, but for mx_task_suspend().
+// The names of 2017: each is another name for what <zircon/syscalls.h> has, with the arguments it has there, but for
+// mx_task_suspend(). What came later has no such name.
 #ifndef MAGENTA_SYSCALLS_H_
 #define MAGENTA_SYSCALLS_H_
 
@@ -11,10 +12,12 @@ extern "C" {
 typedef zx_handle_t mx_handle_t;
 typedef zx_status_t mx_status_t;
 typedef zx_time_t mx_time_t;
+typedef zx_duration_t mx_duration_t;
 typedef zx_rights_t mx_rights_t;
 typedef zx_signals_t mx_signals_t;
 typedef zx_koid_t mx_koid_t;
 typedef zx_port_packet_t mx_port_packet_t;
+typedef zx_wait_item_t mx_wait_item_t;
 
 #define MX_OK ZX_OK
 #define MX_ERR_INTERNAL ZX_ERR_INTERNAL
@@ -78,13 +81,30 @@ mx_status_t mx_task_resume(mx_handle_t task, uint32_t options);
 
 #define mx_task_bind_exception_port zx_task_bind_exception_port
 #define mx_task_kill zx_task_kill
+#define mx_process_read_memory zx_process_read_memory
+#define mx_process_write_memory zx_process_write_memory
+#define mx_thread_read_state zx_thread_read_state
+#define mx_thread_write_state zx_thread_write_state
+#define mx_job_create zx_job_create
+#define mx_job_default zx_job_default
 #define mx_handle_close zx_handle_close
 #define mx_handle_duplicate zx_handle_duplicate
+#define mx_handle_replace zx_handle_replace
+#define mx_object_get_child zx_object_get_child
 #define mx_object_get_info zx_object_get_info
+#define mx_object_get_property zx_object_get_property
+#define mx_object_set_property zx_object_set_property
+#define mx_object_signal zx_object_signal
+#define mx_object_wait_async zx_object_wait_async
+#define mx_object_wait_many zx_object_wait_many
 #define mx_object_wait_one zx_object_wait_one
+#define mx_port_cancel zx_port_cancel
 #define mx_port_create zx_port_create
 #define mx_port_queue zx_port_queue
 #define mx_port_wait zx_port_wait
+#define mx_deadline_after zx_deadline_after
+#define mx_nanosleep zx_nanosleep
+#define mx_status_get_string zx_status_get_string
 
 #ifdef __cplusplus
 }

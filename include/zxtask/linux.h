@@ -23,7 +23,7 @@ typedef struct zxl_spawn_args {
   const char* const* argv;  // null-terminated
   const char* const* envp;  // null: the caller's
   const char* cwd;          // null: the caller's
-  int stdio[3];             // -1: inherit
+  int stdio[3];             // negative: the caller's own
   uint32_t options;         // ZXL_SPAWN_*
 } zxl_spawn_args_t;
 

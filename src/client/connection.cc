@@ -82,11 +82,11 @@ Result<void> MarkProcess() {
 }
 
 // What StartOrphan() gives at its end: why there is no program.
-Result<void> CheckErrors(int errors) {
+Result<void> CheckErrors(int errors, const std::string& tracer) {
   pollfd fd{.fd = errors, .events = POLLIN, .revents = 0};
   int failure = 0;
   if (poll(&fd, 1, 0) != 1 || read(errors, &failure, sizeof(failure)) != sizeof(failure)) return {};
-  return Fail(Status::FromErrno("cannot start the tracer", failure));
+  return Fail(Status::FromErrno("cannot execute the tracer " + tracer, failure));
 }
 
 }  // namespace
@@ -104,8 +104,7 @@ bool Connection::IsForked() {
 
 Result<Connection*> Connection::Get() {
   if (IsForked()) {
-    return Fail(Status{.zx = ZX_ERR_BAD_STATE,
-                       .what = "this process was forked from one that has tasks; it can use them only after exec"});
+    return Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = kForkedSentence});
   }
   if (Connection* there = g_connection.load(std::memory_order_acquire); there != nullptr && there->IsAlive())
     return there;
@@ -120,7 +119,7 @@ Result<Connection*> Connection::Get() {
   static const int at_fork = pthread_atfork(nullptr, nullptr, OnForkInChild);
   static_cast<void>(at_fork);
   std::unique_ptr<Connection> made(new (std::nothrow) Connection(std::move(*channel)));
-  if (made == nullptr) return Fail(Status{.zx = ZX_ERR_NO_MEMORY, .what = "no memory"});
+  if (made == nullptr) return Fail(Status{.zx = ZX_ERR_NO_MEMORY, .what = "there is no memory to talk to a tracer"});
   const uint64_t next_koid = before == nullptr ? 0 : Shared(before->channel_).next_koid.load();
   if (const auto started = made->Start(next_koid); !started) return Fail(started.error());
   made->before_ = before;
@@ -147,9 +146,9 @@ Result<void> Connection::Start(uint64_t next_koid) {
   const std::array<int, 2> fds = {channel_.fd(), tracers_end.get()};
   const auto errors = StartOrphan({*tracer, "3", std::to_string(getpid()), ""}, fds);
   if (!errors) return Fail(errors.error());
-  if (auto heard = AwaitHello(errors->get()); !heard) return heard;
+  if (auto heard = AwaitHello(errors->get(), *tracer); !heard) return heard;
   tracer_pidfd_.Reset(static_cast<int>(syscall(SYS_pidfd_open, tracer_pid_, 0)));
-  if (!tracer_pidfd_.valid()) return FailErrno("the tracer is gone again");
+  if (!tracer_pidfd_.valid()) return FailErrno("the tracer was killed as it began");
   // Yama lets a process be traced by those it names. Where there is no Yama, the call fails and nothing is lost.
   prctl(PR_SET_PTRACER, static_cast<unsigned long>(tracer_pid_), 0, 0, 0);
   const RefPtr<Job> root = Root::Get().root_job();
@@ -165,17 +164,18 @@ Result<void> Connection::Start(uint64_t next_koid) {
 }
 
 // That the descriptor is at its end says nothing: a child that the program has forked meanwhile may hold the other one.
-Result<void> Connection::AwaitHello(int errors) {
+Result<void> Connection::AwaitHello(int errors, const std::string& tracer) {
   const int64_t deadline = MonotonicNs() + kStartNs;
   ring::Message message;
   while (MonotonicNs() < deadline) {
     const auto got = channel_.Receive(message, std::min(deadline, MonotonicNs() + kLookNs));
     ring::HelloRecord hello;
     if (got && !*got) {
-      if (auto executed = CheckErrors(errors); !executed) return executed;
+      if (auto executed = CheckErrors(errors, tracer); !executed) return executed;
       continue;
     }
-    if (!got || message.type != static_cast<uint32_t>(ring::MessageType::kHello) || !ring::UnpackHead(message, hello)) break;
+    if (!got || message.type != static_cast<uint32_t>(ring::MessageType::kHello) || !ring::UnpackHead(message, hello))
+      break;
     tracer_pid_ = hello.tracer_pid;
     return {};
   }

@@ -13,6 +13,7 @@
 #include <functional>
 #include <mutex>
 #include <span>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -29,6 +30,10 @@ namespace zxctl::client {
 class Process;
 class Task;
 class Thread;
+
+// Why nothing of this can be used in a forked process.
+inline constexpr const char* kForkedSentence =
+    "this process was forked from the one that has the tasks: it can have its own after exec";
 
 // What came for a command.
 struct Answer {
@@ -66,6 +71,8 @@ class Connection final : public TracerLink {
 
   // Also in a process that was forked from the one that has the tracer: nothing of it can be used there.
   [[nodiscard]] bool dead() const { return dead_.load(std::memory_order_acquire) || IsForked(); }
+  // True in such a process.
+  [[nodiscard]] static bool IsForked();
   [[nodiscard]] pid_t tracer_pid() const { return tracer_pid_; }
   // True while an exception that the tracer has told of waits for an answer.
   [[nodiscard]] bool IsOffered(const ring::ExceptionNotice& notice);
@@ -118,9 +125,8 @@ class Connection final : public TracerLink {
   };
 
   explicit Connection(ring::Channel channel);
-  [[nodiscard]] static bool IsForked();
   [[nodiscard]] Result<void> Start(uint64_t next_koid);
-  [[nodiscard]] Result<void> AwaitHello(int errors);
+  [[nodiscard]] Result<void> AwaitHello(int errors, const std::string& tracer);
   [[nodiscard]] Result<void> AwaitNotice(uint32_t type);
 
   void PublishLocked(const RefPtr<Job>& job);

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "client/interpreter.h"
 #include "client/orphan.h"
 #include "client/task.h"
 
@@ -40,6 +41,7 @@ enum class SpawnStep : int32_t { kReady, kStdio, kCwd, kExec };
 struct SpawnReport {
   SpawnStep step = SpawnStep::kExec;  // kReady: it can be traced; else what failed
   int32_t error = 0;
+  int32_t which = 0;  // kStdio: the entry; kExec: the file
 };
 
 // What the new process needs, made before it exists: it may not allocate.
@@ -56,21 +58,23 @@ constexpr char kGoAway = 'x';
 
 void Say(const Plan& plan, SpawnReport report) { (void)!write(plan.report_fd, &report, sizeof(report)); }
 
-[[noreturn]] void GiveUp(const Plan& plan, SpawnStep step, int error) {
-  Say(plan, {.step = step, .error = error});
+[[noreturn]] void GiveUp(const Plan& plan, SpawnStep step, int error, size_t which = 0) {
+  Say(plan, {.step = step, .error = error, .which = static_cast<int32_t>(which)});
   _exit(127);
 }
 
 // The three descriptors may be each other's numbers: copies first.
-bool PlaceStdio(const std::array<int, 3>& stdio) {
+void PlaceStdio(const Plan& plan) {
+  const std::array<int, 3>& stdio = plan.request.stdio;
   std::array<int, 3> copies = {-1, -1, -1};
   for (size_t i = 0; i < stdio.size(); ++i) {
-    if (stdio[i] >= 0 && (copies[i] = fcntl(stdio[i], F_DUPFD_CLOEXEC, 3)) < 0) return false;
+    if (stdio[i] < 0) continue;
+    copies[i] = fcntl(stdio[i], F_DUPFD_CLOEXEC, 3);
+    if (copies[i] < 0) GiveUp(plan, SpawnStep::kStdio, errno, i);
   }
   for (size_t i = 0; i < stdio.size(); ++i) {
-    if (copies[i] >= 0 && dup2(copies[i], static_cast<int>(i)) < 0) return false;
+    if (copies[i] >= 0 && dup2(copies[i], static_cast<int>(i)) < 0) GiveUp(plan, SpawnStep::kStdio, errno, i);
   }
-  return true;
 }
 
 // In the new process: only async-signal-safe calls.
@@ -81,37 +85,88 @@ bool PlaceStdio(const std::array<int, 3>& stdio) {
   Say(plan, {.step = SpawnStep::kReady});
   char byte = 0;
   if (read(plan.go_fd, &byte, 1) != 1 || byte != kGo) _exit(127);
-  if (!PlaceStdio(request.stdio)) GiveUp(plan, SpawnStep::kStdio, errno);
+  PlaceStdio(plan);
   if (request.cwd != nullptr && chdir(request.cwd) != 0) GiveUp(plan, SpawnStep::kCwd, errno);
   RestoreCallersSignalMask();
   auto* const argv = const_cast<char* const*>(request.argv);
   auto* const envp = request.envp == nullptr ? environ : const_cast<char* const*>(request.envp);
   int error = ENOENT;
-  for (const std::string& file : plan.files) {
-    execve(file.c_str(), argv, envp);
+  size_t which = 0;
+  for (size_t i = 0; i < plan.files.size(); ++i) {
+    execve(plan.files[i].c_str(), argv, envp);
+    const int failure = errno;
     // A file that is there and can't be executed says more than those that are not.
-    if (errno != ENOENT && errno != ENOTDIR) error = errno;
+    const bool missing = failure == ENOENT || failure == ENOTDIR;
+    if (missing && (error != ENOENT || access(plan.files[i].c_str(), F_OK) != 0)) continue;
+    error = failure;
+    which = i;
   }
-  GiveUp(plan, SpawnStep::kExec, error);
+  GiveUp(plan, SpawnStep::kExec, error, which);
 }
 
-std::string WhatFailed(const SpawnRequest& request, SpawnStep step) {
-  switch (step) {
+// The file as this process finds it, after the other one's change of its folder.
+std::string FromHere(const SpawnRequest& request, const std::string& file) {
+  return request.cwd == nullptr || file.starts_with('/') ? file : fmt::format("{}/{}", request.cwd, file);
+}
+
+// The first one in the row of interpreters that cannot be executed; empty if there is none.
+std::string BadInterpreter(const SpawnRequest& request, const std::string& file) {
+  std::string interpreter = file;
+  // The kernel goes no further.
+  for (int i = 0; i < 5; ++i) {
+    interpreter = InterpreterOf(FromHere(request, interpreter));
+    if (interpreter.empty() || access(FromHere(request, interpreter).c_str(), X_OK) != 0) return interpreter;
+  }
+  return {};
+}
+
+std::string WhyNotExecuted(const Plan& plan, const SpawnReport& report) {
+  const std::string& file = plan.files[static_cast<size_t>(report.which)];
+  const bool missing = report.error == ENOENT || report.error == ENOTDIR;
+  const std::string from_here = FromHere(plan.request, file);
+  if (access(from_here.c_str(), missing ? F_OK : X_OK) == 0) {
+    const std::string interpreter = BadInterpreter(plan.request, file);
+    const std::string_view is_bad = missing ? "is missing" : "cannot be executed";
+    if (!interpreter.empty()) return fmt::format("cannot execute {}: its interpreter {} {}", file, interpreter, is_bad);
+  }
+  if (missing && plan.files.size() > 1) {
+    return fmt::format("cannot execute {}, which is not in PATH", plan.request.path);
+  }
+  if (report.error == EACCES && access(from_here.c_str(), X_OK) != 0) {
+    return fmt::format("cannot execute {}, which is not executable", file);
+  }
+  return fmt::format("cannot execute {}", file);
+}
+
+std::string WhatFailed(const Plan& plan, const SpawnReport& report) {
+  const SpawnRequest& request = plan.request;
+  switch (report.step) {
     case SpawnStep::kStdio:
-      return fmt::format("a descriptor of stdio ({}, {}, {}) cannot be used", request.stdio[0], request.stdio[1],
-                         request.stdio[2]);
+      return fmt::format("stdio[{}] is {}, which cannot be used", report.which,
+                         request.stdio[static_cast<size_t>(report.which)]);
     case SpawnStep::kCwd:
       return fmt::format("cannot change to the folder {}", request.cwd);
     case SpawnStep::kReady:
     case SpawnStep::kExec:
       break;
   }
-  return fmt::format("cannot execute {}", request.path);
+  return WhyNotExecuted(plan, report);
 }
 
-Status Failure(const SpawnRequest& request, const SpawnReport& report) {
+// Null if neither is.
+const char* EmptyName(const SpawnRequest& request, SpawnStep step) {
+  if (step == SpawnStep::kCwd && *request.cwd == '\0') {
+    return "cwd is empty: name a folder, or pass null for the caller's";
+  }
+  return step == SpawnStep::kExec && *request.path == '\0' ? "path is empty: name a program" : nullptr;
+}
+
+Status Failure(const Plan& plan, const SpawnReport& report) {
+  if (const char* empty = EmptyName(plan.request, report.step); empty != nullptr) {
+    return {.zx = ZX_ERR_NOT_FOUND, .what = empty};
+  }
   const int error = report.error;
-  Status status = Status::FromErrno(WhatFailed(request, report.step), error);
+  Status status = Status::FromErrno(WhatFailed(plan, report), error);
   if (error == ENOENT || error == ENOTDIR) {
     status.zx = ZX_ERR_NOT_FOUND;
   } else if (error == EACCES || error == EPERM || error == ENOEXEC) {
@@ -122,15 +177,12 @@ Status Failure(const SpawnRequest& request, const SpawnReport& report) {
   return status;
 }
 
-Status Refused(const Answer& answer) {
-  std::string sentence = answer.Sentence();
-  if (sentence.empty()) sentence = "the tracer has died";
-  return {.zx = answer.status, .what = std::move(sentence)};
-}
+Status Refused(const Answer& answer) { return {.zx = answer.status, .what = answer.Sentence()}; }
 
 Result<Made> Make(const Answer& answer) {
   Made made{.process = DownCast<Process>(answer.object), .thread = DownCast<Thread>(answer.first_thread)};
-  if (!made.process || !made.thread) return Fail(Status{.zx = ZX_ERR_NO_MEMORY, .what = "no memory"});
+  if (!made.process || !made.thread)
+    return Fail(Status{.zx = ZX_ERR_NO_MEMORY, .what = "there is no memory for the process's object"});
   return made;
 }
 
@@ -171,7 +223,7 @@ Result<Made> TakeUp(Connection& connection, const RefPtr<Job>& job, const SpawnR
   SpawnReport report;
   // Yama lets it be traced only once it has said by whom.
   if (!AwaitReport(reports, pid, report)) {
-    return Fail(Status{.zx = ZX_ERR_IO, .what = "the new process was killed before it was one"});
+    return Fail(Status{.zx = ZX_ERR_IO, .what = "the new process was killed before it could execute anything"});
   }
   const uint32_t options = (request.start ? 0 : ring::kTakeUpParked) | ExactTimeouts(request.exact_timeouts);
   const Answer answer =
@@ -181,14 +233,14 @@ Result<Made> TakeUp(Connection& connection, const RefPtr<Job>& job, const SpawnR
 }
 
 // Waits until it has executed its program, and that is to be started or runs.
-Result<void> AwaitExec(const Made& made, const SpawnRequest& request, const Pipe& reports) {
+Result<void> AwaitExec(const Made& made, const Plan& plan, const Pipe& reports) {
   const Answer there =
       made.process->connection().Request(ring::CommandType::kAwaitExec, {.task = made.process->koid()});
   SpawnReport report;
   if (there.status == ZX_OK) return {};
-  if (TakeReport(reports, report)) return Fail(Failure(request, report));
+  if (TakeReport(reports, report)) return Fail(Failure(plan, report));
   // One that was to run may have come to its end by now.
-  if (request.start && there.status == ZX_ERR_BAD_STATE) return {};
+  if (plan.request.start && there.status == ZX_ERR_BAD_STATE) return {};
   return Fail(Refused(there));
 }
 
@@ -216,7 +268,7 @@ Result<Made> Spawn(const RefPtr<Job>& job, const SpawnRequest& request) {
   auto made = TakeUp(**connection, job, request, *pid, reports);
   (void)!write(go.writer.get(), made ? &kGo : &kGoAway, 1);
   if (!made) return made;
-  if (const auto executed = AwaitExec(*made, request, reports); !executed) return Fail(executed.error());
+  if (const auto executed = AwaitExec(*made, plan, reports); !executed) return Fail(executed.error());
   made->process->SetName(name.substr(name.rfind('/') + 1));
   made->thread->SetName(name.substr(name.rfind('/') + 1));
   return made;

@@ -16,7 +16,9 @@ bool GoesFirst(ChainLevel level, const Binding& binding) {
 
 Result<void> Bindings::Bind(Koid task, ChainLevel level, const Binding& binding) {
   const auto [slot, is_new] = slots_.emplace(std::pair{task, level}, binding);
-  if (!is_new) return Fail(Status{.zx = ZX_ERR_ALREADY_BOUND, .what = "a handler is bound there already"});
+  if (!is_new)
+    return Fail(
+        Status{.zx = ZX_ERR_ALREADY_BOUND, .what = "a port is bound there already: unbind it first, with port 0"});
   slot->second.id = ++last_id_;
   if (GoesFirst(level, binding)) ++first_chances_;
   if (IsDebugger(level)) ++debuggers_;
@@ -32,7 +34,9 @@ Bindings::Slots::iterator Bindings::Erase(Slots::iterator slot) {
 Result<void> Bindings::Unbind(Koid task, ChainLevel level) {
   const auto found = slots_.find({task, level});
   if (found == slots_.end() && ended_.erase({task, level}) == 0) {
-    return Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = "no handler is bound there"});
+    return Fail(Status{
+        .zx = ZX_ERR_BAD_STATE,
+        .what = "no port is bound there; one that was bound with ZX_EXCEPTION_PORT_DEBUGGER is unbound with it"});
   }
   if (found != slots_.end()) Erase(found);
   return {};

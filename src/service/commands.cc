@@ -16,13 +16,19 @@ constexpr size_t kListKoids = ring::kMaxBytes / sizeof(Koid);
 // A client is served with so many jobs and so many bound ports at a time; of further ones nothing is known here.
 constexpr size_t kMaxJobs = size_t{1} << 16;
 constexpr size_t kMaxPorts = size_t{1} << 16;
+constexpr const char* kTooManyJobs = "65536 jobs are in use, which is all there can be: close some, and use a new one";
+constexpr const char* kTooManyPorts = "65536 ports are bound, which is all there can be: unbind or close some";
+static_assert(kMaxJobs == 65536 && kMaxPorts == 65536, "as the sentences say");
+
+constexpr const char* kDiedNew = "the process was killed before its program's first instruction";
 
 HandlerAnswer AnswerOf(uint32_t verdict) {
   return verdict == static_cast<uint32_t>(ring::Verdict::kResume) ? HandlerAnswer::kResume : HandlerAnswer::kTryNext;
 }
 
-Status Dead() { return {.zx = ZX_ERR_NOT_FOUND, .what = "the task is dead"}; }
-Status Gone() { return {.zx = ZX_ERR_BAD_STATE, .what = "the task is dead, or no longer under supervision"}; }
+Status Dead() { return {.zx = ZX_ERR_NOT_FOUND, .what = "the task is dead: nothing can be bound to it any more"}; }
+// The client knows which of both.
+Status Gone() { return {.zx = ZX_ERR_BAD_STATE, .what = "the task is dead, or was let go"}; }
 
 // A thread that the process's memory can be had through: a leader that has ended before the others has none.
 pid_t MemoryThread(const Process& process) {
@@ -151,15 +157,19 @@ void Client::DoEndJob(const ring::Command& command) {
 
 void Client::DoSpawnOrAttach(const ring::Command& command, bool attach) {
   const auto job = jobs_.find(command.task);
-  if (job == jobs_.end()) return Answer(command, ZX_ERR_BAD_STATE, "the job is not known here");
-  if (job->second->killed) return Answer(command, ZX_ERR_BAD_STATE, "the job was killed");
+  if (job == jobs_.end()) return Answer(command, ZX_ERR_BAD_STATE, kTooManyJobs);
+  if (job->second->killed) {
+    return Answer(command, ZX_ERR_BAD_STATE,
+                  "the job was killed, and nothing can be made in it any more: use another job");
+  }
   const bool exact = (command.options & ring::kTakeUpExactTimeouts) != 0;
   if (exact && !TellsSleep()) {
     return Answer(command, ZX_ERR_NOT_SUPPORTED,
                   "exact timeouts need a kernel that has /proc/PID/sched (CONFIG_SCHED_DEBUG): leave out that option");
   }
+  const bool park = (command.options & ring::kTakeUpParked) != 0;
   const auto taken = attach ? tracer_.AttachProcess(command.pid, *job->second)
-                            : tracer_.SeizeNewborn(command.pid, *job->second, (command.options & ring::kTakeUpParked) != 0);
+                            : tracer_.SeizeNewborn(command.pid, *job->second, park);
   if (!taken) return Refuse(command, taken.error());
   Process& process = **taken;
   process.exact_timeouts = exact;
@@ -179,9 +189,10 @@ void Client::Refuse(const ring::Command& command, const Status& status) {
 
 void Client::DoDetach(const ring::Command& command) {
   Process* process = tracer_.tree().FindProcessByKoid(command.task);
-  if (process == nullptr || process->detaching) return Answer(command, Gone());
+  if (process == nullptr) return Answer(command, Gone());
+  if (process->detaching) return Answer(command, ZX_ERR_BAD_STATE, "the process is being let go already");
   if (process->waits_for_start()) {
-    return Answer(command, ZX_ERR_BAD_STATE, "the process has not been started");
+    return Answer(command, ZX_ERR_BAD_STATE, "the process has not been started: start it first, or kill it");
   }
   waiting_[command.task] = command;
   tracer_.DetachProcess(*process);
@@ -189,7 +200,7 @@ void Client::DoDetach(const ring::Command& command) {
 
 void Client::DoAwaitExec(const ring::Command& command) {
   const Process* process = tracer_.tree().FindProcessByKoid(command.task);
-  if (process == nullptr) return Answer(command, ZX_ERR_BAD_STATE, "the program died before its first instruction");
+  if (process == nullptr) return Answer(command, ZX_ERR_BAD_STATE, kDiedNew);
   if (process->at_exec == AtExec::kNothing) return Answer(command, ZX_OK);
   waiting_[command.task] = command;
 }
@@ -200,13 +211,13 @@ void Client::AnswerWaiting(Koid process, int32_t zx) {
   }
   const auto waiting = waiting_.extract(process);
   if (waiting.empty()) return;
-  Answer(waiting.mapped(), zx, zx == ZX_OK ? "" : "the program died before its first instruction");
+  Answer(waiting.mapped(), zx, zx == ZX_OK ? "" : kDiedNew);
 }
 
 void Client::DoStart(const ring::Command& command) {
   Process* process = tracer_.tree().FindProcessByKoid(command.task);
   if (process == nullptr) return Answer(command, Gone());
-  if (process->killed) return Answer(command, Gone());
+  if (process->killed) return Answer(command, ZX_ERR_BAD_STATE, kDiedNew);
   if (!process->parked) return Answer(command, ZX_ERR_BAD_STATE, "the process has been started already");
   tracer_.StartProcess(*process);
   // Whoever has started it must not find it new.
@@ -262,7 +273,7 @@ void Client::DoBind(const ring::Command& command) {
   const auto place = FindPlace(command);
   if (!place) return Answer(command, Dead());
   const bool is_new = !ports_.contains(command.other);
-  if (is_new && ports_.size() >= kMaxPorts) return Answer(command, ZX_ERR_NO_RESOURCES, "too many ports are bound");
+  if (is_new && ports_.size() >= kMaxPorts) return Answer(command, ZX_ERR_NO_RESOURCES, kTooManyPorts);
   const Binding binding{.handler = &HandlerOf(command.other),
                         .key = command.key,
                         .first_chance = (command.options & ZXL_EXCEPTION_PORT_FIRST_CHANCE) != 0,
@@ -316,8 +327,7 @@ void Client::DoAnswer(const ring::Command& command) {
 void Client::DoAnswerFor(const ring::Command& command) {
   const Thread* thread = tracer_.tree().FindThreadByKoid(command.task);
   const ExceptionHandler* asked = thread == nullptr ? nullptr : router_.AskedNow(thread->tid);
-  if (asked == nullptr)
-    return Answer(command, ZX_ERR_BAD_STATE, "the thread is in no exception that waits for an answer");
+  if (asked == nullptr) return Answer(command, ZX_ERR_BAD_STATE, "the thread is in no exception");
   const auto port = ports_.find(command.other);
   if (command.other != 0 && (port == ports_.end() || port->second.get() != asked)) {
     return Answer(command, ZX_ERR_ACCESS_DENIED, "the exception was sent to another port");
@@ -426,7 +436,8 @@ Thread* Client::StandingThread(const ring::Command& command) {
   }
   const bool parked = thread != nullptr && thread->process != nullptr && thread->process->parked;
   if (thread == nullptr || parked || (exception == nullptr && !thread->told_suspended)) {
-    Answer(command, ZX_ERR_BAD_STATE, "the thread is neither suspended nor in an exception");
+    Answer(command, ZX_ERR_BAD_STATE,
+           "the thread is neither suspended nor in an exception: suspend it, and wait for ZX_THREAD_SUSPENDED");
     return nullptr;
   }
   return thread;

@@ -16,24 +16,33 @@ constexpr int kQuietRounds = 2;
 // An exec in a process that is attached to is waited for so often, each time as long as PtraceOps::Seize() waits.
 constexpr int kExecTries = 100;
 
-Status Refusal(pid_t pid, const OpResult& seized) {
-  return Status::FromErrno(fmt::format("cannot trace process {}", pid), seized.error(), pid);
+// `doctor`: what says why.
+Status Refusal(const std::string& who, const std::string& doctor, const OpResult& seized) {
+  const std::string remedy = seized.error() == EPERM ? fmt::format(" (`{}` says why)", doctor) : "";
+  return Status::FromErrno(fmt::format("cannot trace {}{}", who, remedy), seized.error());
 }
+
+Status NewRefusal(const OpResult& seized) { return Refusal("the new process", "zxctl doctor", seized); }
 
 Status TracedBy(const std::string& who, pid_t tracer) {
   const auto name = ReadTaskName(tracer);
   return {.zx = ZX_ERR_ALREADY_BOUND,
-          .what = fmt::format("{} is traced by {}", who, name ? name->ToString() : fmt::format("process {}", tracer))};
+          .what = fmt::format("{} is traced by {}, which has to let it go first", who,
+                              name ? name->ToString() : fmt::format("process {}", tracer))};
 }
 
 Result<void> CheckAttachable(pid_t pid, const std::optional<TaskFacts>& facts, size_t threads) {
-  if (!facts || facts->process != pid) {
-    return Fail(Status{.zx = ZX_ERR_NOT_FOUND, .sys_errno = ESRCH, .what = fmt::format("there is no process {}", pid)});
+  const auto fail = [](int32_t zx, std::string what) { return Fail(Status{.zx = zx, .what = std::move(what)}); };
+  if (!facts) return fail(ZX_ERR_NOT_FOUND, fmt::format("there is no process {}", pid));
+  if (facts->process != pid) {
+    return fail(ZX_ERR_NOT_FOUND, fmt::format("{0} is a thread of process {1}: attach to {1}", pid, facts->process));
   }
-  if (facts->kernel_thread || (facts->IsZombie() && threads <= 1)) {
-    return Fail(
-        Status{.zx = ZX_ERR_BAD_STATE,
-               .what = fmt::format("process {} is a {}", pid, facts->kernel_thread ? "kernel thread" : "zombie")});
+  if (facts->kernel_thread) {
+    return fail(ZX_ERR_BAD_STATE, fmt::format("process {} is a kernel thread, which nobody can trace", pid));
+  }
+  if (facts->IsZombie() && threads <= 1) {
+    return fail(ZX_ERR_BAD_STATE,
+                fmt::format("process {} has ended, and is a zombie until its parent waits for it", pid));
   }
   if (facts->tracer == 0) return {};
   return Fail(TracedBy(fmt::format("process {}", pid), facts->tracer));
@@ -42,7 +51,7 @@ Result<void> CheckAttachable(pid_t pid, const std::optional<TaskFacts>& facts, s
 Status DoesNotGetOn(pid_t pid) {
   return {.zx = ZX_ERR_BAD_STATE,
           .sys_errno = EBUSY,
-          .what = fmt::format("process {} is executing a program and does not get on with it", pid)};
+          .what = fmt::format("process {} is executing a program and does not get on with it; try again", pid)};
 }
 
 }  // namespace
@@ -51,7 +60,7 @@ Status DoesNotGetOn(pid_t pid) {
 
 Result<void> Tracer::SeizeRoot(pid_t pid) {
   const OpResult seized = ops_.Seize(pid, Options(true));
-  if (!seized.ok()) return Fail(Refusal(pid, seized));
+  if (!seized.ok()) return Fail(NewRefusal(seized));
   TakeUp(pid, tree_.root_job());
   return {};
 }
@@ -59,7 +68,7 @@ Result<void> Tracer::SeizeRoot(pid_t pid) {
 Result<Process*> Tracer::SeizeNewborn(pid_t pid, Job& job, bool park) {
   // Nobody can start it any more once we are gone.
   const OpResult seized = ops_.Seize(pid, Options(true) | (park ? PTRACE_O_EXITKILL : 0));
-  if (!seized.ok()) return Fail(Refusal(pid, seized));
+  if (!seized.ok()) return Fail(NewRefusal(seized));
   Process& process = TakeUp(pid, job);
   process.at_exec = park ? AtExec::kPark : AtExec::kStart;
   if (park) process.start_ns = 0;
@@ -88,7 +97,10 @@ bool Tracer::MayBeInExec(pid_t pid, const std::optional<TaskFacts>& facts, size_
 Result<Process*> Tracer::AttachProcess(pid_t pid, Job& job) {
   if (tree_.FindProcess(pid) != nullptr) {
     return Fail(
-        Status{.zx = ZX_ERR_ALREADY_BOUND, .what = fmt::format("process {} is under supervision already", pid)});
+        Status{.zx = ZX_ERR_ALREADY_BOUND,
+               .what = fmt::format("process {} is under supervision of this program already: zx_object_get_child() "
+                                   "of its job gives a handle",
+                                   pid)});
   }
   auto facts = ops_.ReadFacts(pid);
   size_t threads = ops_.ListThreads(pid).size();
@@ -135,7 +147,7 @@ Result<pid_t> Tracer::SeizeFirst(pid_t pid) {
     if (stands && ++refusals > 1) break;
     sched_yield();
   }
-  return Fail(Refusal(pid, refused));
+  return Fail(Refusal(fmt::format("process {}", pid), fmt::format("zxctl doctor {}", pid), refused));
 }
 
 // What a seized thread clones is seized with it, so that each round finds fewer. One that finds none may have missed a

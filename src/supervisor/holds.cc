@@ -152,7 +152,8 @@ Result<void> Tracer::KillThread(Thread& thread) {
   }
   arch::Registers registers{};
   if (ops_.GetRegisters(thread.tid, registers).ok() && arch::CodeBits(registers) == arch::Bits::k32) {
-    return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "a thread of 32-bit code cannot be killed alone"});
+    return Fail(
+        Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "a thread of 32-bit code cannot be killed alone: kill its process"});
   }
   if (thread.kill != KillPhase::kNone || thread.state.life == Lifecycle::kExiting) return {};
   const pid_t tid = thread.tid;

@@ -38,10 +38,13 @@ zx_status_t Call::Memory(const char* argument, const void* pointer, size_t size,
 }
 
 zx_status_t Call::Waitable(const char* argument, zx_handle_t handle, RefPtr<Dispatcher>* out) const {
-  const zx_status_t status = Object(argument, handle, ZX_RIGHT_WAIT, out);
+  zx_rights_t rights = 0;
+  zx_status_t status = Object(argument, handle, 0, out, &rights);
   if (status != ZX_OK) return status;
-  if (!(*out)->is_waitable()) return Fail(ZX_ERR_NOT_SUPPORTED, argument, Mistake::kNotWaitable, (*out)->type());
-  return ZX_OK;
+  status = (rights & ZX_RIGHT_WAIT) != 0 ? ZX_ERR_NOT_SUPPORTED : ZX_ERR_ACCESS_DENIED;
+  // No right would help.
+  if (!(*out)->is_waitable()) return Fail(status, argument, Mistake::kNotWaitable, (*out)->type());
+  return Rights(argument, **out, rights, ZX_RIGHT_WAIT);
 }
 
 zx_status_t Call::Give(const char* argument, RefPtr<Dispatcher> object, zx_rights_t rights, zx_handle_t* out) const {

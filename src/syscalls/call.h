@@ -45,7 +45,7 @@ class Call {
     }
     if (out_rights != nullptr) *out_rights = entry.rights;
     *out = RefPtr<T>::Adopt(static_cast<T*>(entry.object.Leak()));
-    return Rights(argument, entry.rights, rights);
+    return Rights(argument, **out, entry.rights, rights);
   }
   // As Object(), with `memory` looking at the caller's memory between the checks and the taking of the object: that may fault,
   // and a program that jumps away from there leaves no reference behind. Holds for every look at memory.
@@ -62,10 +62,11 @@ class Call {
     RefPtr<T> object;
     return Object(argument, handle, rights, &object, out_rights);
   }
-  // ACCESS_DENIED when `have` lacks something of `need`.
-  zx_status_t Rights(const char* argument, zx_rights_t have, zx_rights_t need) const {
+  // ACCESS_DENIED when `have`, which a handle to the object has, lacks something of `need`.
+  zx_status_t Rights(const char* argument, const Dispatcher& object, zx_rights_t have, zx_rights_t need) const {
     const zx_rights_t missing = need & ~have;
-    return missing == 0 ? ZX_OK : Fail(ZX_ERR_ACCESS_DENIED, argument, Mistake::kMissingRight, missing);
+    if (missing == 0) return ZX_OK;
+    return Fail(ZX_ERR_ACCESS_DENIED, argument, Mistake::kMissingRight, missing, object.type());
   }
   // An object for zx_object_wait_*(): BAD_HANDLE, ACCESS_DENIED, NOT_SUPPORTED.
   zx_status_t Waitable(const char* argument, zx_handle_t handle, RefPtr<Dispatcher>* out) const;

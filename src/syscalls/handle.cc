@@ -30,7 +30,7 @@ zx_status_t zx_handle_close(zx_handle_t handle) {
 zx_status_t zx_handle_close_many(const zx_handle_t* handles, size_t num_handles) {
   const Call call("zx_handle_close_many");
   if (num_handles > SIZE_MAX / sizeof(zx_handle_t)) {
-    return call.Fail(ZX_ERR_INVALID_ARGS, "handles", Mistake::kKernelPointer);
+    return call.Fail(ZX_ERR_INVALID_ARGS, "num_handles", Mistake::kTooManyHandles, num_handles);
   }
   if (const zx_status_t status = call.In("handles", handles, num_handles); status != ZX_OK) return status;
   zx_status_t result = ZX_OK;

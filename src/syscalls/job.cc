@@ -17,7 +17,7 @@ zx_status_t zx_job_create(zx_handle_t parent_job, uint32_t options, zx_handle_t*
   if (status != ZX_OK) return status;
   RefPtr<Job> job;
   status = Job::Create(parent, &job);
-  if (status == ZX_ERR_OUT_OF_RANGE) return call.Fail(status, "parent_job", Mistake::kTreeTooHigh, Job::kMaxHeight);
+  if (status == ZX_ERR_OUT_OF_RANGE) return call.Fail(status, "parent_job", Mistake::kTreeTooHigh, Job::kMaxHeight - 1);
   if (status == ZX_ERR_BAD_STATE) return call.Fail(status, "parent_job", Mistake::kJobKilled);
   if (status != ZX_OK) return call.Fail(status, "the job", Mistake::kNoMemory);
   zx_handle_t handle = ZX_HANDLE_INVALID;

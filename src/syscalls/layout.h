@@ -85,6 +85,11 @@ ZX_LAYOUT_FIELD(zx_exception_report_t, context.arch.arm_64.esr, 8);
 ZX_LAYOUT_FIELD(zx_exception_report_t, context.arch.arm_64.far, 16);
 ZX_LAYOUT_FIELD(zx_exception_report_t, context.arch.riscv_64.cause, 8);
 ZX_LAYOUT_FIELD(zx_exception_report_t, context.arch.riscv_64.tval, 16);
+ZX_LAYOUT_FIELD(zx_exception_report_t, context.arch.u.x86_64.vector, 8);
+ZX_LAYOUT_FIELD(zx_exception_report_t, context.arch.u.x86_64.err_code, 16);
+ZX_LAYOUT_FIELD(zx_exception_report_t, context.arch.u.x86_64.cr2, 24);
+ZX_LAYOUT_FIELD(zx_exception_report_t, context.arch.u.arm_64.far, 16);
+ZX_LAYOUT_FIELD(zx_exception_report_t, context.arch.u.riscv_64.tval, 16);
 ZX_LAYOUT_FIELD(zx_exception_report_t, context.synth_code, 32);
 ZX_LAYOUT_FIELD(zx_exception_report_t, context.synth_data, 36);
 

@@ -16,9 +16,11 @@ enum class Mistake : uint8_t {
   kKernelPointer,
   kBadHandle,
   kWrongType,        // a: type it has, b: type it should have
+  kNoTask,           // a: type
+  kNoLinuxId,        // a: type
   kNoName,           // a: type
   kNoChildren,       // a: type
-  kMissingRight,     // a: rights that are missing
+  kMissingRight,     // a: rights that are missing, b: type
   kMoreRights,       // a: rights that the handle has not
   kUnknownOptions,   // a: bits
   kNotUserSignals,   // a: bits
@@ -27,8 +29,9 @@ enum class Mistake : uint8_t {
   kUnknownProperty,  // a: property
   kBufferTooSmall,   // a: bytes given, b: bytes needed
   kTooManyItems,     // a: given, b: limit
+  kTooManyHandles,   // a: given
   kNoSuchChild,      // a: koid
-  kTreeTooHigh,      // a: limit
+  kTreeTooHigh,      // a: jobs above it
   kPortFull,         // a: limit
   kPortClosed,
   kPortClosedInWait,
@@ -40,16 +43,26 @@ enum class Mistake : uint8_t {
   kNoDescriptor,  // a: errno
   kSentence,      // the sentence is there already
   kTryNextAlone,
-  kIsNotDead,
-  kIsDead,  // or not under supervision any more
-  kNotSuspendable,
+  kDebuggerOfThread,
+  kQuietBind,
+  kFirstChanceOfZircon,
+  kNotSuspendable,  // a: type
   kItself,
+  // What a task is, and not fit for the call by that.
+  kIsNew,
+  kIsDying,
+  kIsDead,
+  kIsLetGo,
+  kHasChanged,
+  kNotEnded,
+  kEndUnknown,
+  kDoesNotStand,
   kNoException,
   kOtherPort,
   kUnknownKind,  // a: kind
   kNegativeLease,
   kBadRegister,
-  kUnmapped,  // a: address
+  kUnmapped,  // a: address, b: process
   kJobKilled
 };
 

@@ -20,7 +20,7 @@ zx_status_t PropertyOwner(const Call& call, zx_handle_t handle, uint32_t propert
   if (property == ZX_PROP_NAME && !(*out)->has_name()) {
     return call.Fail(ZX_ERR_WRONG_TYPE, "handle", Mistake::kNoName, (*out)->type());
   }
-  if (status = call.Rights("handle", rights, right); status != ZX_OK) return status;
+  if (status = call.Rights("handle", **out, rights, right); status != ZX_OK) return status;
   if (property != ZX_PROP_NAME) {
     return call.Fail(ZX_ERR_INVALID_ARGS, "property", Mistake::kUnknownProperty, property);
   }
@@ -34,7 +34,7 @@ zx_status_t Parent(const Call& call, zx_handle_t handle, zx_rights_t* rights, Re
   zx_status_t status = call.Object("handle", handle, 0, out, &held);
   if (status != ZX_OK) return status;
   if (!(*out)->has_children()) return call.Fail(ZX_ERR_WRONG_TYPE, "handle", Mistake::kNoChildren, (*out)->type());
-  if (status = call.Rights("handle", held, ZX_RIGHT_ENUMERATE); status != ZX_OK) return status;
+  if (status = call.Rights("handle", **out, held, ZX_RIGHT_ENUMERATE); status != ZX_OK) return status;
   if (*rights == ZX_RIGHT_SAME_RIGHTS) *rights = held;
   if ((*rights & ~held) != 0) return call.Fail(ZX_ERR_INVALID_ARGS, "rights", Mistake::kMoreRights, *rights & ~held);
   return ZX_OK;

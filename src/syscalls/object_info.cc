@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "syscalls/call.h"
+#include "syscalls/task_life.h"
 
 using namespace zxctl;
 
@@ -68,7 +69,7 @@ zx_status_t Subject(const Call& call, const Topic& topic, zx_handle_t handle, Re
   if (topic.type != ZX_OBJ_TYPE_NONE && topic.type != (*out)->type()) {
     return call.Fail(ZX_ERR_WRONG_TYPE, "handle", Mistake::kWrongType, (*out)->type(), topic.type);
   }
-  return call.Rights("handle", *out_rights, topic.rights);
+  return call.Rights("handle", **out, *out_rights, topic.rights);
 }
 
 // BUFFER_TOO_SMALL for a record that does not fit, INVALID_ARGS. Of a list, what does not fit is left out.
@@ -81,17 +82,21 @@ zx_status_t CheckBuffer(const Call& call, const Topic& topic, const Answer& answ
   return call.OutBytes("buffer", answer.buffer, records * topic.record_size, alignof(uint64_t));
 }
 
+// Only of tasks can there be none.
+Mistake WhyNoRecord(const Topic& topic, const Dispatcher& object) {
+  const auto& task = static_cast<const client::Task&>(object);
+  if (topic.topic == ZX_INFO_THREAD_EXCEPTION_REPORT && !task.IsOver()) return Mistake::kNoException;
+  if (topic.topic == ZX_INFO_PROCESS && task.life() == ring::TaskLife::kDead) return Mistake::kEndUnknown;
+  return WhyUnfit(task);
+}
+
 zx_status_t GiveRecord(const Call& call, const Topic& topic, Dispatcher& object, zx_rights_t rights,
                        const Answer& answer) {
   std::array<std::byte, kMaxRecordSize> record = {};
   const zx_status_t status = FillRecord(topic, object, rights, std::span(record).first(topic.record_size));
   if (status == ZX_ERR_NOT_SUPPORTED) return call.Fail(status, "topic", Mistake::kUnknownTopic, topic.topic);
   if (status == ZX_ERR_PEER_CLOSED) return call.FailBecause(status, {});
-  if (status != ZX_OK)
-    return call.Fail(status, "handle",
-                     status == ZX_ERR_BAD_STATE && topic.topic == ZX_INFO_THREAD_EXCEPTION_REPORT
-                         ? Mistake::kNoException
-                         : Mistake::kIsDead);
+  if (status != ZX_OK) return call.Fail(status, "handle", WhyNoRecord(topic, object));
   std::memcpy(answer.buffer, record.data(), topic.record_size);
   answer.Count(1, 1);
   return ZX_OK;

@@ -1,8 +1,8 @@
 #include <zircon/syscalls.h>
 #include <zxtask/linux.h>
 
-#include "client/task.h"
 #include "syscalls/call.h"
+#include "syscalls/task_life.h"
 
 using namespace zxctl;
 
@@ -10,16 +10,21 @@ namespace {
 
 constexpr uint32_t kSpawnOptions = ZXL_SPAWN_START | ZXL_SPAWN_NEW_PGRP | ZXL_SPAWN_EXACT_TIMEOUTS;
 
-// What fails with "the tracer is gone" or "it is no more".
-zx_status_t ExplainLoss(const Call& call, zx_status_t status, const client::Answer& answer) {
-  if (status == ZX_OK || status == ZX_ERR_PEER_CLOSED) return status == ZX_OK ? ZX_OK : call.FailBecause(status, {});
-  return call.FailBecause(status, answer.Sentence());
-}
-
 zx_status_t CheckLiving(const Call& call, const char* argument, const client::Task& task) {
   task.connection().TakeIn();
   if (task.connection().dead()) return call.FailBecause(ZX_ERR_PEER_CLOSED, {});
-  return task.IsOver() ? call.Fail(ZX_ERR_BAD_STATE, argument, Mistake::kIsDead) : ZX_OK;
+  return task.IsOver() ? call.Fail(ZX_ERR_BAD_STATE, argument, WhyUnfit(task)) : ZX_OK;
+}
+
+// For zxl_process_start() and zxl_process_detach().
+zx_status_t Order(const Call& call, zx_handle_t process, ring::CommandType order) {
+  RefPtr<client::Process> object;
+  zx_status_t status = call.Object("process", process, ZX_RIGHT_MANAGE_PROCESS, &object);
+  if (status != ZX_OK) return status;
+  if (status = CheckLiving(call, "process", *object); status != ZX_OK) return status;
+  const client::Answer answer = object->connection().Request(order, {.task = object->koid()});
+  if (answer.status == ZX_OK) return ZX_OK;
+  return FailRefused(call, "process", *object, answer.status, answer.Sentence());
 }
 
 zx_status_t GiveMade(const Call& call, const client::Made& made, zx_handle_t* out_process, zx_handle_t* out_thread) {
@@ -39,10 +44,16 @@ zx_status_t GiveMade(const Call& call, const client::Made& made, zx_handle_t* ou
   return ZX_OK;
 }
 
-zx_status_t CheckTransfer(const Call& call, zx_status_t status, uint64_t address, size_t moved, size_t* actual) {
-  if (status == ZX_ERR_NO_MEMORY) return call.Fail(status, "the process", Mistake::kUnmapped, address);
+zx_status_t CheckTransfer(const Call& call, const client::Process& process, zx_status_t status, uint64_t address,
+                          size_t moved, size_t* actual) {
+  if (status == ZX_ERR_NO_MEMORY) {
+    return call.Fail(status, "process", Mistake::kUnmapped, address, static_cast<uint64_t>(process.pid()));
+  }
   if (status == ZX_ERR_PEER_CLOSED) return call.FailBecause(status, {});
-  if (status != ZX_OK) return call.Fail(status, "process", Mistake::kIsDead);
+  if (status != ZX_OK) {
+    const bool let_go = process.life() == ring::TaskLife::kDetached;
+    return call.Fail(status, "process", let_go ? Mistake::kIsLetGo : Mistake::kIsDead);
+  }
   *actual = moved;
   return ZX_OK;
 }
@@ -93,23 +104,11 @@ zx_status_t zxl_process_attach(zx_handle_t job, int32_t pid, uint32_t options, z
 }
 
 zx_status_t zxl_process_start(zx_handle_t process) {
-  const Call call("zxl_process_start");
-  RefPtr<client::Process> object;
-  zx_status_t status = call.Object("process", process, ZX_RIGHT_MANAGE_PROCESS, &object);
-  if (status != ZX_OK) return status;
-  if (status = CheckLiving(call, "process", *object); status != ZX_OK) return status;
-  const client::Answer answer = object->connection().Request(ring::CommandType::kStart, {.task = object->koid()});
-  return ExplainLoss(call, answer.status, answer);
+  return Order(Call("zxl_process_start"), process, ring::CommandType::kStart);
 }
 
 zx_status_t zxl_process_detach(zx_handle_t process) {
-  const Call call("zxl_process_detach");
-  RefPtr<client::Process> object;
-  zx_status_t status = call.Object("process", process, ZX_RIGHT_MANAGE_PROCESS, &object);
-  if (status != ZX_OK) return status;
-  if (status = CheckLiving(call, "process", *object); status != ZX_OK) return status;
-  const client::Answer answer = object->connection().Request(ring::CommandType::kDetach, {.task = object->koid()});
-  return ExplainLoss(call, answer.status, answer);
+  return Order(Call("zxl_process_detach"), process, ring::CommandType::kDetach);
 }
 
 zx_status_t zxl_task_get_pid(zx_handle_t task, int32_t* out_pid) {
@@ -120,9 +119,9 @@ zx_status_t zxl_task_get_pid(zx_handle_t task, int32_t* out_pid) {
   if (status != ZX_OK) return status;
   const zx_obj_type_t type = object->type();
   if (type != ZX_OBJ_TYPE_PROCESS && type != ZX_OBJ_TYPE_THREAD) {
-    return call.Fail(ZX_ERR_WRONG_TYPE, "task", Mistake::kWrongType, type, ZX_OBJ_TYPE_PROCESS);
+    return call.Fail(ZX_ERR_WRONG_TYPE, "task", type == ZX_OBJ_TYPE_JOB ? Mistake::kNoLinuxId : Mistake::kNoTask, type);
   }
-  if (status = call.Rights("task", rights, ZX_RIGHT_INSPECT); status != ZX_OK) return status;
+  if (status = call.Rights("task", *object, rights, ZX_RIGHT_INSPECT); status != ZX_OK) return status;
   const auto& known = static_cast<const client::Task&>(*object);
   known.connection().TakeIn();
   const pid_t pid = type == ZX_OBJ_TYPE_THREAD ? static_cast<const client::Thread&>(known).tid() : known.pid();
@@ -141,7 +140,11 @@ zx_status_t zxl_process_get_wait_status(zx_handle_t process, int32_t* out_status
   int32_t wait_status = 0;
   status = object->GetWaitStatus(&wait_status);
   if (status == ZX_ERR_PEER_CLOSED) return call.FailBecause(status, {});
-  if (status != ZX_OK) return call.Fail(status, "process", Mistake::kIsNotDead);
+  if (status != ZX_OK) {
+    const bool dead = object->life() == ring::TaskLife::kDead;
+    const Mistake alive = object->IsOver() ? Mistake::kIsLetGo : Mistake::kNotEnded;
+    return call.Fail(status, "process", dead ? Mistake::kEndUnknown : alive);
+  }
   *out_status = wait_status;
   return ZX_OK;
 }
@@ -159,7 +162,7 @@ zx_status_t zx_process_read_memory(zx_handle_t process, uint64_t address, void* 
   if (status != ZX_OK) return status;
   size_t moved = 0;
   status = object->ReadMemory(address, buffer, size, &moved);
-  return CheckTransfer(call, status, address, moved, actual);
+  return CheckTransfer(call, *object, status, address, moved, actual);
 }
 
 zx_status_t zx_process_write_memory(zx_handle_t process, uint64_t address, const void* buffer, size_t size,
@@ -176,5 +179,5 @@ zx_status_t zx_process_write_memory(zx_handle_t process, uint64_t address, const
   if (status != ZX_OK) return status;
   size_t moved = 0;
   status = object->WriteMemory(address, buffer, size, &moved);
-  return CheckTransfer(call, status, address, moved, actual);
+  return CheckTransfer(call, *object, status, address, moved, actual);
 }

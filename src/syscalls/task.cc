@@ -1,4 +1,3 @@
-#include "client/task.h"
 
 #include <magenta/syscalls.h>
 #include <unistd.h>
@@ -8,6 +7,7 @@
 #include <string>
 
 #include "syscalls/call.h"
+#include "syscalls/task_life.h"
 
 using namespace zxctl;
 
@@ -16,8 +16,10 @@ namespace {
 constexpr uint32_t kBindOptions = ZX_EXCEPTION_PORT_DEBUGGER;
 constexpr uint32_t kUnbindOptions = ZX_EXCEPTION_PORT_DEBUGGER | ZX_EXCEPTION_PORT_UNBIND_QUIETLY;
 
-zx_status_t ExplainResume(const Call& call, zx_status_t status) {
-  if (status == ZX_ERR_BAD_STATE) return call.Fail(status, "task", Mistake::kNoException);
+zx_status_t ExplainResume(const Call& call, const client::Thread& thread, zx_status_t status) {
+  if (status == ZX_ERR_BAD_STATE) {
+    return call.Fail(status, "task", thread.IsOver() ? WhyUnfit(thread) : Mistake::kNoException);
+  }
   if (status == ZX_ERR_ACCESS_DENIED) return call.Fail(status, "port", Mistake::kOtherPort);
   if (status == ZX_ERR_PEER_CLOSED) return call.FailBecause(status, {});
   return status;
@@ -38,7 +40,7 @@ zx_status_t SuspendableTask(const Call& call, zx_handle_t handle, RefPtr<client:
     return call.Fail(ZX_ERR_WRONG_TYPE, "task", Mistake::kNotSuspendable, type);
   }
   *out = RefPtr<client::Task>::Adopt(static_cast<client::Task*>(object.Leak()));
-  return call.Rights("task", rights, ZX_RIGHT_WRITE);
+  return call.Rights("task", **out, rights, ZX_RIGHT_WRITE);
 }
 
 bool IsCaller(const client::Task& task) {
@@ -59,7 +61,7 @@ zx_status_t Suspend(const char* name, zx_handle_t handle, zx_handle_t* token) {
   task->connection().TakeIn();
   if (task->connection().dead()) return call.FailBecause(ZX_ERR_PEER_CLOSED, {});
   if (task->IsOver() || task->life() == ring::TaskLife::kDying) {
-    return call.Fail(ZX_ERR_BAD_STATE, "task", Mistake::kIsDead);
+    return call.Fail(ZX_ERR_BAD_STATE, "task", WhyUnfit(*task));
   }
   RefPtr<client::SuspendToken> made = MakeRefCounted<client::SuspendToken>(std::move(task));
   if (!made) return call.Fail(ZX_ERR_NO_MEMORY, "the token", Mistake::kNoMemory);
@@ -86,9 +88,9 @@ zx_status_t Resume(const char* name, zx_handle_t handle, uint32_t options) {
   if (thread->connection().dead()) return call.FailBecause(ZX_ERR_PEER_CLOSED, {});
   if (options == 0) {
     const zx_status_t resumed = thread->ClearFlag();
-    return resumed == ZX_OK ? ZX_OK : call.Fail(resumed, "task", Mistake::kIsDead);
+    return resumed == ZX_OK ? ZX_OK : call.Fail(resumed, "task", WhyUnfit(*thread));
   }
-  return ExplainResume(call, thread->ResumeFromException(0, VerdictOf(options)));
+  return ExplainResume(call, *thread, thread->ResumeFromException(0, VerdictOf(options)));
 }
 
 // ---- bindings --------------------------------------------------------------------------------------------------------
@@ -102,8 +104,8 @@ zx_status_t BindableTask(const Call& call, zx_handle_t handle, RefPtr<Dispatcher
   const zx_status_t status = call.Object("task", handle, 0, out, &rights);
   if (status != ZX_OK) return status;
   const zx_obj_type_t type = (*out)->type();
-  if (!IsTask(type)) return call.Fail(ZX_ERR_WRONG_TYPE, "task", Mistake::kWrongType, type, ZX_OBJ_TYPE_THREAD);
-  return call.Rights("task", rights, ZX_RIGHT_MANAGE_THREAD);
+  if (!IsTask(type)) return call.Fail(ZX_ERR_WRONG_TYPE, "task", Mistake::kNoTask, type);
+  return call.Rights("task", **out, rights, ZX_RIGHT_MANAGE_THREAD);
 }
 
 zx_status_t TellTracer(const Call& call, const RefPtr<Dispatcher>& task, ring::CommandType type,
@@ -113,7 +115,7 @@ zx_status_t TellTracer(const Call& call, const RefPtr<Dispatcher>& task, ring::C
   (*connection)->Publish(DownCast<Job>(task));
   if (const auto* known = dynamic_cast<const client::Task*>(task.get()); known != nullptr) {
     if (&known->connection() != *connection) return call.FailBecause(ZX_ERR_PEER_CLOSED, {});
-    if (known->life() == ring::TaskLife::kDetached) return call.Fail(ZX_ERR_BAD_STATE, "task", Mistake::kIsDead);
+    if (known->life() == ring::TaskLife::kDetached) return call.Fail(ZX_ERR_BAD_STATE, "task", Mistake::kIsLetGo);
   }
   command.task = task->koid();
   const client::Answer answer = (*connection)->Request(type, command);
@@ -127,16 +129,12 @@ zx_status_t Bind(const Call& call, zx_handle_t task_handle, zx_handle_t port_han
   const bool debugger = (command.options & ZX_EXCEPTION_PORT_DEBUGGER) != 0;
   const bool on_thread = task->type() == ZX_OBJ_TYPE_THREAD;
   if (port_handle == ZX_HANDLE_INVALID) {
-    if (debugger && on_thread) {
-      return call.Fail(ZX_ERR_INVALID_ARGS, "options", Mistake::kUnknownOptions, command.options);
-    }
+    if (debugger && on_thread) return call.Fail(ZX_ERR_INVALID_ARGS, "options", Mistake::kDebuggerOfThread);
     return TellTracer(call, task, ring::CommandType::kUnbind, command);
   }
   RefPtr<Port> port;
   if (status = call.Object("port", port_handle, ZX_RIGHT_WRITE, &port); status != ZX_OK) return status;
-  if (debugger && on_thread) {
-    return call.Fail(ZX_ERR_INVALID_ARGS, "options", Mistake::kUnknownOptions, command.options);
-  }
+  if (debugger && on_thread) return call.Fail(ZX_ERR_INVALID_ARGS, "options", Mistake::kDebuggerOfThread);
   const auto connection = client::Connection::Get();
   if (!connection) return call.FailBecause(connection.error());
   (*connection)->Publish(port);
@@ -150,7 +148,11 @@ zx_status_t Bind(const Call& call, zx_handle_t task_handle, zx_handle_t port_han
 
 zx_status_t CheckBindOptions(const Call& call, bool unbind, uint32_t options, uint32_t more) {
   const uint32_t unknown = options & ~((unbind ? kUnbindOptions : kBindOptions) | more);
-  return unknown == 0 ? ZX_OK : call.Fail(ZX_ERR_INVALID_ARGS, "options", Mistake::kUnknownOptions, unknown);
+  if (unknown == 0) return ZX_OK;
+  Mistake mistake = Mistake::kUnknownOptions;
+  if (unknown == ZX_EXCEPTION_PORT_UNBIND_QUIETLY) mistake = Mistake::kQuietBind;
+  if (unknown == ZXL_EXCEPTION_PORT_FIRST_CHANCE) mistake = Mistake::kFirstChanceOfZircon;
+  return call.Fail(ZX_ERR_INVALID_ARGS, "options", mistake, unknown);
 }
 
 }  // namespace
@@ -172,7 +174,7 @@ mx_status_t mx_task_suspend(zx_handle_t task) {
   if (status != ZX_OK) return status;
   if (thread->connection().dead()) return call.FailBecause(ZX_ERR_PEER_CLOSED, {});
   status = thread->SetFlag();
-  return status == ZX_OK ? ZX_OK : call.Fail(status, "task", Mistake::kIsDead);
+  return status == ZX_OK ? ZX_OK : call.Fail(status, "task", WhyUnfit(*thread));
 }
 
 zx_status_t zx_task_resume_from_exception(zx_handle_t task, zx_handle_t port, uint32_t options) {
@@ -186,7 +188,7 @@ zx_status_t zx_task_resume_from_exception(zx_handle_t task, zx_handle_t port, ui
     return call.Fail(ZX_ERR_INVALID_ARGS, "options", Mistake::kUnknownOptions, options & ~ZX_RESUME_TRY_NEXT);
   }
   if (thread->connection().dead()) return call.FailBecause(ZX_ERR_PEER_CLOSED, {});
-  return ExplainResume(call, thread->ResumeFromException(queue->koid(), VerdictOf(options)));
+  return ExplainResume(call, *thread, thread->ResumeFromException(queue->koid(), VerdictOf(options)));
 }
 
 zx_status_t zx_task_kill(zx_handle_t task) {
@@ -196,16 +198,16 @@ zx_status_t zx_task_kill(zx_handle_t task) {
   zx_status_t status = call.Object("task", task, 0, &object, &rights);
   if (status != ZX_OK) return status;
   const zx_obj_type_t type = object->type();
-  if (!IsTask(type)) return call.Fail(ZX_ERR_WRONG_TYPE, "task", Mistake::kWrongType, type, ZX_OBJ_TYPE_PROCESS);
-  if (status = call.Rights("task", rights, ZX_RIGHT_DESTROY); status != ZX_OK) return status;
+  if (!IsTask(type)) return call.Fail(ZX_ERR_WRONG_TYPE, "task", Mistake::kNoTask, type);
+  if (status = call.Rights("task", *object, rights, ZX_RIGHT_DESTROY); status != ZX_OK) return status;
   if (const RefPtr<Job> job = DownCast<Job>(object); job) {
     job->Kill();
     return ZX_OK;
   }
   std::string sentence;
-  status = static_cast<client::Task&>(*object).Kill(&sentence);
-  if (status == ZX_ERR_BAD_STATE) return call.Fail(status, "task", Mistake::kIsDead);
-  return status == ZX_OK ? ZX_OK : call.FailBecause(status, sentence);
+  auto& victim = static_cast<client::Task&>(*object);
+  status = victim.Kill(&sentence);
+  return status == ZX_OK ? ZX_OK : FailRefused(call, "task", victim, status, sentence);
 }
 
 zx_status_t zx_task_bind_exception_port(zx_handle_t task, zx_handle_t port, uint64_t key, uint32_t options) {

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <string>
 
-#include "client/task.h"
 #include "syscalls/call.h"
+#include "syscalls/task_life.h"
 
 using namespace zxctl;
 
@@ -25,7 +25,10 @@ zx_status_t GetRegisters(const Call& call, client::Thread& thread, arch::Registe
   const zx_status_t status = thread.GetRegisters(out);
   if (status == ZX_ERR_PEER_CLOSED) return call.FailBecause(status, {});
   if (status == ZX_ERR_NOT_SUPPORTED) return call.FailBecause(status, "a thread that exits has no registers any more");
-  if (status != ZX_OK) return call.FailBecause(status, "the thread is neither suspended nor in an exception");
+  if (status != ZX_OK) {
+    const bool alive = thread.life() == ring::TaskLife::kAlive;
+    return call.Fail(status, "thread", alive ? Mistake::kDoesNotStand : WhyUnfit(thread));
+  }
   if (arch::CodeBits(*out) == arch::Bits::k32) {
     return call.FailBecause(ZX_ERR_NOT_SUPPORTED, "the thread runs 32-bit code, whose registers are others");
   }
@@ -72,7 +75,7 @@ zx_status_t zx_thread_write_state(zx_handle_t thread, uint32_t kind, const void*
   }
   std::string sentence;
   status = object->SetRegisters(registers, &sentence);
-  return status == ZX_OK ? ZX_OK : call.FailBecause(status, sentence);
+  return status == ZX_OK ? ZX_OK : FailRefused(call, "thread", *object, status, sentence);
 }
 
 zx_status_t zxl_thread_get_exception(zx_handle_t thread, zxl_exception_info_t* out_info) {
@@ -84,7 +87,7 @@ zx_status_t zxl_thread_get_exception(zx_handle_t thread, zxl_exception_info_t* o
   ring::ExceptionRecord told;
   status = object->GetException(&told);
   if (status == ZX_ERR_PEER_CLOSED) return call.FailBecause(status, {});
-  if (status != ZX_OK) return call.Fail(status, "thread", Mistake::kNoException);
+  if (status != ZX_OK) return call.Fail(status, "thread", object->IsOver() ? WhyUnfit(*object) : Mistake::kNoException);
   *out_info = {.signo = told.signal.signo,
                .code = told.signal.code,
                .address = told.signal.address,

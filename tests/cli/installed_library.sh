@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # installed_library.sh ROOT BUILD: what is installed is complete, lies below DESTDIR only, works wherever it is moved to, and
-# programs build against it.
+# programs build against it. No link of its documents leads nowhere.
 set -euo pipefail
 root=$1 build=$2
 scratch=$(mktemp -d)
@@ -33,8 +33,32 @@ lib/libzxtask.so.0
 lib/pkgconfig/zxtask.pc
 libexec/zxctl/zxtask-report
 libexec/zxctl/zxtask-tracer
-share/doc/zxctl/README.md"
+share/doc/zxctl/README.md
+share/doc/zxctl/examples/README.md"
 while read -r file; do [[ -s $prefix/$file ]] || fail "not installed: $file"; done <<<"$expected"
+
+# relative_links FOLDER: "FILE TARGET" for each link of its Markdown files that names a file.
+relative_links() {
+  (cd "$1" && grep -roP --include='*.md' '\]\(\K[^)#\s]+(?=[)#])' . | sed 's/:/ /' | grep -vE ' [a-z]+:')
+}
+
+# dead_links FOLDER: those of which there is no such file.
+dead_links() {
+  local file target
+  while read -r file target; do
+    [[ -e $1/$(dirname "$file")/$target ]] || echo "$file: $target"
+  done < <(relative_links "$1")
+}
+
+docs=$prefix/share/doc/zxctl
+[[ $(relative_links "$docs" | wc -l) -ge 60 ]] || fail "found only these links: $(relative_links "$docs")"
+dead=$(dead_links "$docs")
+[[ -z $dead ]] || fail "these links of the installed documents are dead: $dead"
+# It finds what it looks for.
+mkdir -p "$scratch/links/api"
+echo '[a](b.md#there) [b](../c.md) [c](https://example.org/d.md) [d](#here)' >"$scratch/links/api/a.md"
+touch "$scratch/links/api/b.md"
+[[ $(dead_links "$scratch/links") == "./api/a.md: ../c.md" ]] || fail "dead links: $(dead_links "$scratch/links")"
 
 # The shared library is found by its SONAME, and brings nothing along but the C and C++ runtimes.
 dynamic=$(readelf -dW "$prefix/lib/libzxtask.so")
@@ -42,8 +66,8 @@ grep -q 'SONAME.*\[libzxtask\.so\.0\]' <<<"$dynamic" || fail "its SONAME is anot
 others=$(sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' <<<"$dynamic" | grep -vE '^(libc|libm|libstdc\+\+|libgcc_s|ld-linux-.*)\.so\.[0-9]+$' || true)
 [[ -z $others ]] || fail "it needs $others"
 
-"$root/examples/library/run.sh" "$prefix"
-"$root/examples/tasks/run.sh" "$prefix"
+"$docs/examples/library/run.sh" "$prefix"
+"$docs/examples/tasks/run.sh" "$prefix"
 
 # A project without C++ links the static library too, and one that needs a later version is told so.
 mkdir "$scratch/c"

@@ -1,14 +1,22 @@
 // The errors of the task calls, in the order that their pages promise: each line is wrong in one way less than the one before.
+// What zxl_last_error() says of them.
+#include <gmock/gmock.h>
 #include <magenta/syscalls.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <functional>
+#include <string>
+#include <thread>
 
 #include "live/zx_tasks.h"
 #include "support/handles.h"
 
 namespace zxctl::test {
 namespace {
+
+using ::testing::HasSubstr;
 
 class TaskErrors : public testing::Test {
  protected:
@@ -34,7 +42,7 @@ class TaskErrors : public testing::Test {
 TEST_F(TaskErrors, Spawn) {
   const char* const argv[] = {"true", nullptr};
   zxl_spawn_args_t args = {
-      .path = nullptr, .argv = nullptr, .envp = nullptr, .cwd = nullptr, .stdio = {-1, -1, -1}, .options = 4};
+      .path = nullptr, .argv = nullptr, .envp = nullptr, .cwd = nullptr, .stdio = {-1, -1, -1}, .options = 8};
   HandleErrors(
       job, ZX_RIGHT_MANAGE_PROCESS, [](zx_handle_t h) { return zxl_process_spawn(h, nullptr, nullptr, nullptr); },
       port);
@@ -51,7 +59,7 @@ TEST_F(TaskErrors, Spawn) {
   const zx::Job killed = MakeJob();
   ASSERT_EQ(killed.kill(), ZX_OK);
   EXPECT_EQ(zxl_process_spawn(killed.get(), &args, &out, nullptr), ZX_ERR_INVALID_ARGS);
-  EXPECT_NE(LastError().find("options has 0x4"), std::string::npos);
+  EXPECT_NE(LastError().find("options has 0x8"), std::string::npos);
   args.options = 0;
   EXPECT_EQ(zxl_process_spawn(killed.get(), &args, &out, nullptr), ZX_ERR_BAD_STATE);
 }
@@ -67,6 +75,11 @@ TEST_F(TaskErrors, Attach) {
   EXPECT_EQ(zxl_process_attach(killed.get(), -1, 0, &out), ZX_ERR_BAD_STATE);
   EXPECT_EQ(zxl_process_attach(job, -1, 0, &out), ZX_ERR_NOT_FOUND);
   EXPECT_EQ(zxl_process_attach(job, PidOf(program.process), 0, &out), ZX_ERR_ALREADY_BOUND);
+  EXPECT_THAT(LastError(), HasSubstr("under supervision of this program already"));
+  std::jthread other([&] {
+    EXPECT_EQ(zxl_process_attach(job, gettid(), 0, &out), ZX_ERR_NOT_FOUND);
+    EXPECT_THAT(LastError(), HasSubstr("is a thread of process " + std::to_string(getpid())));
+  });
 }
 
 TEST_F(TaskErrors, StartAndDetach) {
@@ -93,8 +106,10 @@ TEST_F(TaskErrors, GetPidAndWaitStatus) {
 TEST_F(TaskErrors, Bind) {
   const OwnedHandle deaf(Without(port, ZX_RIGHT_WRITE));
   EXPECT_EQ(zx_task_bind_exception_port(Stale(), Stale(), 0, 2), ZX_ERR_INVALID_ARGS) << "an option of unbinds only";
+  EXPECT_THAT(LastError(), HasSubstr("UNBIND_QUIETLY, which is for unbinding"));
   EXPECT_EQ(zx_task_bind_exception_port(Stale(), 0, 0, 4), ZX_ERR_INVALID_ARGS);
   EXPECT_EQ(zx_task_bind_exception_port(Stale(), port, 0, ZXL_EXCEPTION_PORT_FIRST_CHANCE), ZX_ERR_INVALID_ARGS);
+  EXPECT_THAT(LastError(), HasSubstr("which only zxl_task_bind_exception_port() takes"));
   EXPECT_EQ(zxl_task_bind_exception_port(Stale(), port, 0, ZXL_EXCEPTION_PORT_FIRST_CHANCE, -1), ZX_ERR_INVALID_ARGS);
   HandleErrors(
       thread, ZX_RIGHT_MANAGE_THREAD,
@@ -102,11 +117,15 @@ TEST_F(TaskErrors, Bind) {
   EXPECT_EQ(zx_task_bind_exception_port(thread, Stale(), 0, ZX_EXCEPTION_PORT_DEBUGGER), ZX_ERR_BAD_HANDLE);
   EXPECT_EQ(zx_task_bind_exception_port(thread, job, 0, ZX_EXCEPTION_PORT_DEBUGGER), ZX_ERR_WRONG_TYPE);
   EXPECT_EQ(zx_task_bind_exception_port(thread, deaf, 0, ZX_EXCEPTION_PORT_DEBUGGER), ZX_ERR_ACCESS_DENIED);
-  EXPECT_EQ(zx_task_bind_exception_port(thread, port, 0, ZX_EXCEPTION_PORT_DEBUGGER), ZX_ERR_INVALID_ARGS);
-  EXPECT_EQ(zx_task_bind_exception_port(thread, 0, 0, ZX_EXCEPTION_PORT_DEBUGGER), ZX_ERR_INVALID_ARGS);
+  for (const zx_handle_t to : {port, ZX_HANDLE_INVALID}) {
+    EXPECT_EQ(zx_task_bind_exception_port(thread, to, 0, ZX_EXCEPTION_PORT_DEBUGGER), ZX_ERR_INVALID_ARGS);
+    EXPECT_THAT(LastError(), HasSubstr("ZX_EXCEPTION_PORT_DEBUGGER, which threads do not have: pass the process"));
+  }
   EXPECT_EQ(zx_task_bind_exception_port(thread, 0, 0, 0), ZX_ERR_BAD_STATE);
+  EXPECT_THAT(LastError(), HasSubstr("no port is bound there"));
   EXPECT_EQ(zx_task_bind_exception_port(thread, port, 0, 0), ZX_OK);
   EXPECT_EQ(zx_task_bind_exception_port(thread, port, 0, 0), ZX_ERR_ALREADY_BOUND);
+  EXPECT_THAT(LastError(), HasSubstr("unbind it first"));
   ASSERT_EQ(zx_task_kill(process), ZX_OK);
   AwaitEnd(program.process);
   EXPECT_EQ(zx_task_bind_exception_port(process, port, 0, 0), ZX_ERR_NOT_FOUND);
@@ -212,6 +231,95 @@ TEST_F(TaskErrors, GetException) {
   EXPECT_EQ(zxl_thread_get_exception(thread, nullptr), ZX_ERR_INVALID_ARGS);
   zxl_exception_info_t info = {};
   EXPECT_EQ(zxl_thread_get_exception(thread, &info), ZX_ERR_BAD_STATE);
+}
+
+// ---- the sentences ---------------------------------------------------------------------------------------------------
+
+// What says about a task why it is in no state for a call: the one reason that holds.
+class TaskStates : public TaskErrors {
+ protected:
+  void Refused(zx_status_t status, const char* why) {
+    EXPECT_EQ(status, ZX_ERR_BAD_STATE);
+    EXPECT_THAT(LastError(), HasSubstr(why));
+  }
+  void EveryCallRefuses(const char* why) {
+    char byte = 0;
+    size_t actual = 0;
+    zx_info_process_t info = {};
+    EveryThreadCallRefuses(why);
+    Refused(zxl_process_start(process), why);
+    Refused(zxl_process_detach(process), why);
+    Refused(zx_task_suspend(process, &out), why);
+    Refused(zx_process_read_memory(process, 0, &byte, 1, &actual), why);
+    if (zx_object_get_info(process, ZX_INFO_PROCESS, &info, sizeof(info), nullptr, nullptr) != ZX_OK) {
+      EXPECT_THAT(LastError(), HasSubstr(why));
+    }
+  }
+  void EveryThreadCallRefuses(const char* why) {
+    zx_thread_state_general_regs_t registers = {};
+    Refused(mx_task_suspend(thread), why);
+    Refused(zx_task_resume(thread, 0), why);
+    Refused(zx_thread_read_state(thread, ZX_THREAD_STATE_GENERAL_REGS, &registers, sizeof(registers)), why);
+  }
+  void EveryCallOfExceptionsRefuses(const char* why) {
+    zxl_exception_info_t info = {};
+    zx_exception_report_t report = {};
+    Refused(zxl_thread_get_exception(thread, &info), why);
+    Refused(zx_object_get_info(thread, ZX_INFO_THREAD_EXCEPTION_REPORT, &report, sizeof(report), nullptr, nullptr),
+            why);
+    Refused(zx_task_resume(thread, ZX_RESUME_EXCEPTION), why);
+    Refused(zx_task_resume_from_exception(thread, port, 0), why);
+  }
+  int32_t wait_status = 0;
+};
+
+TEST_F(TaskStates, NewOnesAreStartedFirst) {
+  EveryThreadCallRefuses("has not been started: call zxl_process_start() first");
+  EveryCallOfExceptionsRefuses("is in no exception");
+  Refused(zxl_process_detach(process), "has not been started: start it first, or kill it");
+  Refused(zxl_process_get_wait_status(process, &wait_status), "has not ended yet: wait for ZX_TASK_TERMINATED");
+}
+
+TEST_F(TaskStates, RunningOnesAreSuspendedFirst) {
+  ASSERT_EQ(zxl_process_start(process), ZX_OK);
+  zx_thread_state_general_regs_t registers = {};
+  Refused(zx_thread_read_state(thread, ZX_THREAD_STATE_GENERAL_REGS, &registers, sizeof(registers)),
+          "neither suspended nor in an exception: suspend it");
+  Refused(zxl_process_start(process), "has been started already");
+  EveryCallOfExceptionsRefuses("is in no exception");
+}
+
+TEST_F(TaskStates, DeadOnesAreDead) {
+  ASSERT_EQ(zx_task_kill(process), ZX_OK);
+  AwaitEnd(program.process);
+  EveryCallRefuses("has ended");
+  EveryCallOfExceptionsRefuses("has ended");
+}
+
+TEST_F(TaskStates, ThoseThatWereLetGoAreAttachedToAnew) {
+  ASSERT_EQ(zxl_process_start(process), ZX_OK);
+  const int32_t pid = PidOf(program.process);
+  ASSERT_EQ(zxl_process_detach(process), ZX_OK);
+  EveryCallRefuses("was let go by zxl_process_detach()");
+  EveryCallOfExceptionsRefuses("was let go by zxl_process_detach()");
+  Refused(zx_task_kill(process), "was let go");
+  Refused(zx_task_bind_exception_port(process, port, 0, 0), "was let go");
+  Refused(zxl_process_get_wait_status(process, &wait_status), "was let go");
+  ASSERT_EQ(kill(pid, SIGKILL), 0);
+  AwaitEnd(program.process);
+  Refused(zxl_process_get_wait_status(process, &wait_status), "nobody was told what it died of");
+}
+
+TEST_F(TaskErrors, AForkedChildIsToldThatItIsOne) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const bool told =
+        zxl_process_start(process) == ZX_ERR_PEER_CLOSED && LastError().find("forked") != std::string::npos;
+    _exit(told ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 }  // namespace

@@ -7,11 +7,14 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <climits>
+#include <string>
 #include <thread>
 
 #include "live/zx_tasks.h"
 #include "support/proc_view.h"
 #include "support/supervised.h"
+#include "support/temp_dir.h"
 
 namespace zxctl::test {
 namespace {
@@ -88,10 +91,59 @@ TEST(Spawned, AFailureSaysWhichStepItWas) {
   args.cwd = nullptr;
   args.stdio[1] = 100000;
   EXPECT_EQ(zx::Process::spawn(*zx::Job::default_job(), args, &program.process), ZX_ERR_IO);
-  EXPECT_THAT(zxl_last_error(), HasSubstr("stdio (-1, 100000, -1)"));
+  EXPECT_THAT(zxl_last_error(), HasSubstr("stdio[1] is 100000, which cannot be used"));
   EXPECT_EQ(TrySpawn(*zx::Job::default_job(), {"/no/such/program"}, 0, &program), ZX_ERR_NOT_FOUND);
   EXPECT_THAT(zxl_last_error(), HasSubstr("cannot execute /no/such/program"));
   EXPECT_EQ(TrySpawn(*zx::Job::default_job(), {"/etc/passwd"}, 0, &program), ZX_ERR_ACCESS_DENIED);
+  EXPECT_THAT(zxl_last_error(), HasSubstr("cannot execute /etc/passwd, which is not executable"));
+  EXPECT_EQ(TrySpawn(*zx::Job::default_job(), {"no-such-program"}, 0, &program), ZX_ERR_NOT_FOUND);
+  EXPECT_THAT(zxl_last_error(), HasSubstr("no-such-program, which is not in PATH"));
+  EXPECT_EQ(TrySpawn(*zx::Job::default_job(), {""}, 0, &program), ZX_ERR_NOT_FOUND);
+  EXPECT_THAT(zxl_last_error(), HasSubstr("path is empty: name a program"));
+  args.stdio[1] = -1;
+  args.cwd = "";
+  EXPECT_EQ(zx::Process::spawn(*zx::Job::default_job(), args, &program.process), ZX_ERR_NOT_FOUND);
+  EXPECT_STREQ(zxl_last_error(), "zxl_process_spawn: cwd is empty: name a folder, or pass null for the caller's");
+}
+
+TEST(Spawned, AnyNegativeEntryOfStdioIsTheCallersOwn) {
+  Program program;
+  const char* const argv[] = {"true", nullptr};
+  const zxl_spawn_args_t args = {
+      .path = "true", .argv = argv, .envp = nullptr, .cwd = nullptr, .stdio = {-1, -5, INT_MIN}, .options = 0};
+  EXPECT_EQ(zx::Process::spawn(*zx::Job::default_job(), args, &program.process), ZX_OK) << zxl_last_error();
+}
+
+TEST(Spawned, AnInterpreterThatIsMissingIsNamed) {
+  const TempDir dir;
+  Program program;
+  const auto try_script = [&](const std::string& text) {
+    const std::string path = dir.Write("script", text, 0755);
+    EXPECT_EQ(TrySpawn(*zx::Job::default_job(), {path}, 0, &program), ZX_ERR_NOT_FOUND);
+    EXPECT_THAT(zxl_last_error(), HasSubstr("cannot execute " + path + ": its interpreter "));
+    return std::string(zxl_last_error());
+  };
+  EXPECT_THAT(try_script("#! /no/such/shell -e\n"), HasSubstr(" /no/such/shell is missing"));
+  EXPECT_THAT(try_script("#!/bin/sh\r\n"), HasSubstr(" /bin/sh\\x0d is missing"));
+  EXPECT_THAT(try_script("#!" + dir.Write("inner", "#!/no/inner\n", 0755) + "\n"), HasSubstr(" /no/inner is missing"));
+  std::string binary = FileText("/bin/true");
+  const size_t loader = binary.find("/lib64/ld-linux");
+  ASSERT_NE(loader, std::string::npos);
+  EXPECT_THAT(try_script(binary.replace(loader, 6, "/lib00")), HasSubstr(" /lib00/ld-linux-x86-64.so.2 is missing"));
+  // As the new process finds it: from its own folder.
+  dir.Write("script", "#!no/such", 0755);
+  const char* const argv[] = {"script", nullptr};
+  zxl_spawn_args_t args = {.path = "./script",
+                           .argv = argv,
+                           .envp = nullptr,
+                           .cwd = dir.path().c_str(),
+                           .stdio = {-1, -1, -1},
+                           .options = 0};
+  EXPECT_EQ(zx::Process::spawn(*zx::Job::default_job(), args, &program.process), ZX_ERR_NOT_FOUND);
+  EXPECT_THAT(zxl_last_error(), HasSubstr("its interpreter no/such is missing"));
+  const std::string denied = dir.Write("denied", "#!/etc/passwd\n", 0755);
+  EXPECT_EQ(TrySpawn(*zx::Job::default_job(), {denied}, 0, &program), ZX_ERR_ACCESS_DENIED);
+  EXPECT_THAT(zxl_last_error(), HasSubstr("its interpreter /etc/passwd cannot be executed"));
 }
 
 TEST(Spawned, ByAProgramThatIsUnderItsOwnSupervision) {

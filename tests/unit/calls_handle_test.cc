@@ -72,7 +72,41 @@ TEST(LastError, NamesTheCallTheArgumentAndTheRemedy) {
   EXPECT_EQ(zx_port_queue(zx_job_default(), &packet), ZX_ERR_WRONG_TYPE);
   EXPECT_THAT(LastError(), StartsWith("zx_port_queue: handle is a job, not a port"));
   EXPECT_EQ(zx_port_queue(17, &packet), ZX_ERR_BAD_HANDLE);
-  EXPECT_THAT(LastError(), StartsWith("zx_port_queue: handle is 0x11, which is no open handle"));
+  EXPECT_EQ(LastError(), "zx_port_queue: handle is 0x11, which is no open handle, and never was one");
+  EXPECT_EQ(zx_port_queue(Stale(), &packet), ZX_ERR_BAD_HANDLE);
+  EXPECT_THAT(LastError(), HasSubstr("which is no open handle: it has been closed"));
+  EXPECT_EQ(zx_port_queue(ZX_HANDLE_INVALID, &packet), ZX_ERR_BAD_HANDLE);
+  EXPECT_THAT(LastError(), HasSubstr("handle is 0, which is no handle"));
+}
+
+TEST(LastError, OfRightsSaysWhatWouldMendIt) {
+  const OwnedHandle port(NewPort());
+  const OwnedHandle job(NewJob());
+  zx_handle_t out = ZX_HANDLE_INVALID;
+  EXPECT_EQ(zx_object_get_child(port, 1, 0, &out), ZX_ERR_WRONG_TYPE);
+  EXPECT_EQ(LastError(), "zx_object_get_child: handle is a port, which has no children: jobs and processes do");
+  EXPECT_EQ(zx_object_get_child(job, 1, ZX_RIGHT_EXECUTE | 1U << 20, &out), ZX_ERR_INVALID_ARGS);
+  EXPECT_THAT(LastError(), StartsWith("zx_object_get_child: rights asks for EXECUTE, 0x100000 (no right), which the "));
+  EXPECT_EQ(zx_object_get_child(job, 1, ZX_RIGHT_SAME_RIGHTS | ZX_RIGHT_READ, &out), ZX_ERR_INVALID_ARGS);
+  EXPECT_THAT(LastError(), HasSubstr("SAME_RIGHTS together with others"));
+  EXPECT_EQ(zx_object_signal(port, 0, 0), ZX_ERR_ACCESS_DENIED);
+  EXPECT_EQ(LastError(), "zx_object_signal: handle lacks the right SIGNAL, which no handle to a port has");
+  EXPECT_EQ(zx_object_wait_one(port, 0, 0, nullptr), ZX_ERR_ACCESS_DENIED);
+  EXPECT_THAT(LastError(), HasSubstr("no signals to wait for: zx_port_wait() takes its packets"));
+}
+
+TEST(LastError, NamesTheTypesThatACallTakes) {
+  const OwnedHandle port(NewPort());
+  int32_t pid = 0;
+  for (const auto& call : {+[](zx_handle_t h) { return zx_task_kill(h); },
+                           +[](zx_handle_t h) { return zx_task_bind_exception_port(h, h, 0, 0); }}) {
+    EXPECT_EQ(call(port), ZX_ERR_WRONG_TYPE);
+    EXPECT_THAT(LastError(), HasSubstr("task is a port, not a task: pass a handle to a job, process or thread"));
+  }
+  EXPECT_EQ(zxl_task_get_pid(zx_job_default(), &pid), ZX_ERR_WRONG_TYPE);
+  EXPECT_THAT(LastError(), HasSubstr("task is a job, which Linux has no number for"));
+  EXPECT_EQ(zx_task_suspend(zx_job_default(), nullptr), ZX_ERR_WRONG_TYPE);
+  EXPECT_THAT(LastError(), HasSubstr("task is a job, which cannot be suspended"));
 }
 
 TEST(LastError, IsOneForEachThreadAndStaysThroughSuccesses) {

@@ -41,6 +41,7 @@ TEST(GetInfo, ErrorsComeInTheirOrder) {
   const OwnedHandle weak(Without(job, ZX_RIGHT_ENUMERATE));
   auto* const odd = reinterpret_cast<size_t*>(3);
   EXPECT_EQ(zx_object_get_info(Stale(), 12345, nullptr, 0, nullptr, nullptr), ZX_ERR_NOT_SUPPORTED);
+  EXPECT_THAT(LastError(), HasSubstr("topic is 12345, which nothing answers"));
   EXPECT_EQ(zx_object_get_info(Stale(), ZX_INFO_JOB_CHILDREN, nullptr, 8, odd, nullptr), ZX_ERR_BAD_HANDLE);
   EXPECT_EQ(zx_object_get_info(port, ZX_INFO_JOB_CHILDREN, nullptr, 8, odd, nullptr), ZX_ERR_WRONG_TYPE);
   EXPECT_EQ(zx_object_get_info(weak, ZX_INFO_JOB_CHILDREN, nullptr, 8, odd, nullptr), ZX_ERR_ACCESS_DENIED);
@@ -180,6 +181,14 @@ TEST(JobCreate, ErrorsComeInTheirOrder) {
   EXPECT_EQ(zx_job_create(port, 0, nullptr), ZX_ERR_WRONG_TYPE);
   EXPECT_EQ(zx_job_create(weak, 0, nullptr), ZX_ERR_ACCESS_DENIED);
   EXPECT_EQ(zx_job_create(zx_job_default(), 0, nullptr), ZX_ERR_INVALID_ARGS);
+}
+
+TEST(JobCreate, InAJobThatWasKilledIsABadState) {
+  const OwnedHandle job(NewJob());
+  ASSERT_EQ(zx_task_kill(job), ZX_OK);
+  zx_handle_t out = ZX_HANDLE_INVALID;
+  EXPECT_EQ(zx_job_create(job, 0, &out), ZX_ERR_BAD_STATE);
+  EXPECT_THAT(LastError(), HasSubstr("was killed, and nothing can be made in it any more: use another job"));
 }
 
 TEST(JobCreate, ATreeThatIsTooHighIsOutOfRange) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # compile_headers.sh ROOT CC CXX: every public header, alone, as C11 and as C++17 (zx.h: C++17 and C++20), without a warning;
-# and the layout in both.
+# the layout in both; and a name of 2017 for each call that was there then.
 set -uo pipefail
 root=$1 cc=$2 cxx=$3
 failed=0 checked=0
@@ -28,6 +28,14 @@ while read -r header; do
 done < <(cd "$root/include" && find . -name '*.h' | sed 's|^\./||' | sort)
 compile "the layout as C11" "$cc" -std=c11 -x c <<<'#include <syscalls/layout.h>'
 compile "the layout as C++17" "$cxx" -std=c++17 -x c++ <<<'#include <syscalls/layout.h>'
+
+later='clock_get_monotonic|handle_close_many|task_suspend_token|task_resume_from_exception'
+calls=$(cat "$root"/include/zircon/{syscalls,status}.h | sed 's|//.*||' | grep -oP '\bzx_\K[a-z0-9_]+(?=\()' | grep -vxE "$later")
+[[ $(wc -l <<<"$calls") -ge 20 ]] || { echo "found only these calls: $calls" && exit 1; }
+for call in $calls; do
+  compile "mx_$call as C11" "$cc" -std=c11 -x c <<<"#include <magenta/syscalls.h>
+extern char name[sizeof(&mx_$call)];"
+done
 
 printf '%d compiled, %d failed\n' "$checked" "$failed"
 [[ $checked -ge 18 && $failed -eq 0 ]]

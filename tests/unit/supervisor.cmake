@@ -9,7 +9,7 @@ zx_test(zx_supervisor_unit_test LABEL unit
     ${CMAKE_CURRENT_LIST_DIR}/restart_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/start_regs_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/task_tree_test.cc
-  LIBS zx_supervisor zx_test_support)
+  LIBS zx_supervisor)
 
 zx_test(zx_base_unit_test LABEL unit
   SOURCES

@@ -43,10 +43,18 @@ typedef struct zx_riscv64_exc_data {
   uint64_t padding1;
 } zx_riscv64_exc_data_t;
 
+typedef union zx_exception_arch_data {
+  zx_x86_64_exc_data_t x86_64;
+  zx_arm64_exc_data_t arm_64;
+  zx_riscv64_exc_data_t riscv_64;
+} zx_exception_arch_data_t;
+
+// arch.x86_64, and arch.u.x86_64 as later headers of Zircon spell it, are the same place.
 typedef union zx_exception_arch {
   zx_x86_64_exc_data_t x86_64;
   zx_arm64_exc_data_t arm_64;
   zx_riscv64_exc_data_t riscv_64;
+  zx_exception_arch_data_t u;
 } zx_exception_arch_t;
 
 typedef struct zx_exception_context {
