@@ -263,7 +263,7 @@ void Connection::PostLater(ring::CommandType type, const ring::Command& command)
 Answer Connection::Request(ring::CommandType type, ring::Command command, std::span<const std::byte> bytes) {
   if (dead()) return {};
   Pending pending{.gives_tasks = type == ring::CommandType::kSpawn || type == ring::CommandType::kAttach ||
-                                 type == ring::CommandType::kFind};
+                                 type == ring::CommandType::kFind || type == ring::CommandType::kCreateThread};
   const uint64_t seq = Write(type, command, bytes, &pending);
   WakeTracer();
   while (pending.done.load(std::memory_order_acquire) == 0 && !dead()) Sleep(pending.done, 0, kNever, ZX_KOID_INVALID);

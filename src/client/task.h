@@ -76,6 +76,10 @@ class Process final : public Task {
   zx_status_t ReadRecord(uint32_t topic, std::span<std::byte> record) override;
   void OnLastHandleClosed() override;
 
+  // A thread that runs nothing until it is started. NO_MEMORY, NO_RESOURCES, ACCESS_DENIED, NOT_SUPPORTED, BAD_STATE,
+  // PEER_CLOSED.
+  Result<RefPtr<class Thread>> CreateThread();
+
   void Update(const ring::TaskRecord& record) override;
   // BAD_STATE while it lives, and when nobody told what it died of; PEER_CLOSED.
   zx_status_t GetWaitStatus(int32_t* out) const;
@@ -111,6 +115,9 @@ class Thread final : public Task {
   [[nodiscard]] zx_koid_t related_koid() const override { return process_; }
   zx_status_t ReadRecord(uint32_t topic, std::span<std::byte> record) override;
   void Update(const ring::TaskRecord& record) override;
+  void OnLastHandleClosed() override;
+  // INVALID_ARGS, NOT_SUPPORTED, BAD_STATE, PEER_CLOSED.
+  zx_status_t Start(const arch::StartRegs& regs, bool must_be_first, std::string* out_sentence);
   [[nodiscard]] pid_t tid() const { return tid_.load(); }
 
   // The suspend without a token. BAD_STATE for a thread that is new, dying or dead.

@@ -23,8 +23,10 @@ enum class CommandType : uint32_t {
   kAwaitExec,      // task: a process that waits to execute a program; the answer comes when it has
   kAttach,         // pid, task: the job, options: kTakeUpExactTimeouts or 0
   kDetach,         // task: a process
+  kCreateThread,   // task: a process; the answer is the thread
+  kStartThread,    // task: a thread; other: its process; and StartThread
   kStart,          // task: a parked process
-  kEndNewborn,     // task: a process that, unless it has been started, nobody can start any more. No answer
+  kEndNewborn,     // task: a process or thread that, unless it has been started, nobody can start any more. No answer
   kBind,           // task, other: the port, key, options: ZX_EXCEPTION_PORT_*, lease_ns
   kUnbind,         // task, options
   kEndPort,        // other: the port is closed. No answer
@@ -85,6 +87,12 @@ inline constexpr uint32_t kTakeUpParked = 1;
 inline constexpr uint32_t kTakeUpExactTimeouts = 2;
 
 enum class TaskLife : uint32_t { kNew = 0, kAlive = 1, kDying = 2, kDead = 3, kDetached = 4 };
+
+struct StartThread {
+  arch::StartRegs regs;
+  uint32_t must_be_first = 0;  // of its process
+  uint32_t reserved = 0;
+};
 
 // A process or a thread as it is now.
 struct TaskRecord {

@@ -101,6 +101,8 @@ class Client {
   void Refuse(const ring::Command& command, const Status& status);
   void DoDetach(const ring::Command& command);
   void DoAwaitExec(const ring::Command& command);
+  void DoCreateThread(const ring::Command& command);
+  void DoStartThread(const ring::Command& command, std::span<const std::byte> bytes);
   void DoStart(const ring::Command& command);
   void DoEndNewborn(const ring::Command& command);
   void DoBind(const ring::Command& command);

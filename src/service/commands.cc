@@ -61,6 +61,10 @@ void Client::Dispatch(const ring::Message& message) {
       return DoSpawnOrAttach(command, true);
     case ring::CommandType::kDetach:
       return DoDetach(command);
+    case ring::CommandType::kCreateThread:
+      return DoCreateThread(command);
+    case ring::CommandType::kStartThread:
+      return DoStartThread(command, bytes);
     case ring::CommandType::kStart:
       return DoStart(command);
     case ring::CommandType::kEndNewborn:
@@ -229,6 +233,8 @@ void Client::DoStart(const ring::Command& command) {
 void Client::DoEndNewborn(const ring::Command& command) {
   Process* process = tracer_.tree().FindProcessByKoid(command.task);
   if (process != nullptr && process->waits_for_start()) tracer_.KillProcess(*process);
+  Thread* thread = tracer_.tree().FindThreadByKoid(command.task);
+  if (thread != nullptr && thread->process != nullptr) tracer_.EndCreated(*thread);
 }
 
 void Client::DoKill(const ring::Command& command) {

@@ -24,7 +24,7 @@ ring::TaskLife LifeOf(const Thread& thread) {
     case Lifecycle::kAlive:
       break;
   }
-  return thread.process->start_ns == 0 ? ring::TaskLife::kNew : ring::TaskLife::kAlive;
+  return thread.created || thread.process->start_ns == 0 ? ring::TaskLife::kNew : ring::TaskLife::kAlive;
 }
 
 }  // namespace

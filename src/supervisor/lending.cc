@@ -143,9 +143,10 @@ void Tracer::FinishCreated(pid_t tid) {
   arch::Registers registers{};
   if (!ops_.GetRegisters(tid, registers).ok()) return;
   const uint64_t at = FindSystemCallInstruction(*thread, registers);
-  registers = {};
   arch::SetSystemCall(registers, at, SYS_exit, 0);
   if (!ops_.SetRegisters(tid, registers).ok()) return;
+  // It has no memory of its own yet in which a handler could run.
+  (void)ops_.BlockSignals(tid);
   thread->exit_armed = true;
   (void)ops_.SetOptions(tid, Options(thread->exit_option));
   EndRequestIfMade(*thread->process);

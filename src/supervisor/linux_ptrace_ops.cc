@@ -127,6 +127,11 @@ size_t LinuxPtraceOps::GetRegisterSet(pid_t tid, uint32_t note_type, std::span<s
   return Call(PTRACE_GETREGSET, tid, note_type, Pointer(&piece)).ok() ? piece.iov_len : 0;
 }
 
+OpResult LinuxPtraceOps::SetRegisterSet(pid_t tid, uint32_t note_type, std::span<const std::byte> in) {
+  iovec piece{const_cast<std::byte*>(in.data()), in.size()};
+  return Call(PTRACE_SETREGSET, tid, note_type, Pointer(&piece));
+}
+
 OpResult LinuxPtraceOps::GetSiginfo(pid_t tid, siginfo_t& out) {
   return Call(PTRACE_GETSIGINFO, tid, 0, Pointer(&out));
 }

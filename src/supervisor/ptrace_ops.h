@@ -62,6 +62,7 @@ class PtraceOps {
   virtual OpResult SetRegisters(pid_t tid, const arch::Registers& registers) = 0;
   // Another register set, by its note type; the bytes of it, 0 when the machine or the buffer has none.
   virtual size_t GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) = 0;
+  virtual OpResult SetRegisterSet(pid_t tid, uint32_t note_type, std::span<const std::byte> in) = 0;
   // From now on it takes no signal that can be blocked. One that it is about to take, and is resumed with, goes back to
   // where it came from: to the process, if it was sent to that.
   virtual OpResult BlockSignals(pid_t tid) = 0;

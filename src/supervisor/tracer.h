@@ -81,6 +81,12 @@ class Tracer {
   // `done` is called once, maybe at once. NO_MEMORY, NO_RESOURCES, ACCESS_DENIED (a filter forbids it), NOT_SUPPORTED,
   // BAD_STATE (no thread can be borrowed; the process ends).
   void CreateThread(Process& process, std::function<void(Result<Thread*>)> done);
+  // Lets a thread run that has been made, or the first one of a parked process, with these registers, all others at their
+  // initial values, once the handlers that want to know have been told. The registers were looked at:
+  // arch::ValidateStartRegs(). An error leaves it as it was.
+  [[nodiscard]] Result<void> StartThread(Thread& thread, const arch::StartRegs& regs);
+  // Lets a thread end that was made and never started.
+  void EndCreated(Thread& thread);
   // Lets a parked process run, once the handlers that want to know have been told. Nothing happens to one that was killed.
   void StartProcess(Process& process);
 
@@ -185,6 +191,8 @@ class Tracer {
   void FinishCreated(pid_t tid);
   void EndRequestIfMade(Process& process);
   void EndRequest(Process& process, Result<Thread*> result);
+  [[nodiscard]] Result<void> SetStartRegisters(Thread& thread, const arch::StartRegs& regs);
+  void LeaveLeaderBehind(Process& process);
   // Sends a held thread into a call. `done` gets the call's result once it stands as before, or nothing when it is gone.
   [[nodiscard]] Result<void> SendOnErrand(Thread& thread, int64_t number, const arch::CallArguments& arguments,
                                           std::function<void(std::optional<int64_t>)> done);

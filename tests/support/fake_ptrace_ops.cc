@@ -66,6 +66,10 @@ OpResult FakePtraceOps::SetRegisters(pid_t tid, const arch::Registers& registers
 
 size_t FakePtraceOps::GetRegisterSet(pid_t /*tid*/, uint32_t /*note_type*/, std::span<std::byte> /*out*/) { return 0; }
 
+OpResult FakePtraceOps::SetRegisterSet(pid_t tid, uint32_t /*note_type*/, std::span<const std::byte> /*in*/) {
+  return Record("setset", tid);
+}
+
 OpResult FakePtraceOps::BlockSignals(pid_t tid) { return Record("block", tid); }
 
 OpResult FakePtraceOps::GetSignalMask(pid_t tid, uint64_t& out) {

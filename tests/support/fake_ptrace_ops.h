@@ -65,6 +65,7 @@ class FakePtraceOps : public PtraceOps {
   OpResult GetRegisters(pid_t tid, arch::Registers& out) override;
   OpResult SetRegisters(pid_t tid, const arch::Registers& registers) override;
   size_t GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) override;
+  OpResult SetRegisterSet(pid_t tid, uint32_t note_type, std::span<const std::byte> in) override;
   OpResult BlockSignals(pid_t tid) override;
   OpResult GetSignalMask(pid_t tid, uint64_t& out) override;
   OpResult SetSignalMask(pid_t tid, uint64_t mask) override;

@@ -11,6 +11,8 @@
 #include <span>
 #include <string_view>
 
+#include "arch/start_regs.h"
+
 namespace zxctl::arch {
 
 // The general registers as PTRACE_GETREGSET NT_PRSTATUS gives them.
@@ -49,6 +51,8 @@ struct NamedValue {
 inline constexpr size_t kNamedRegisterCount = 27;
 size_t NameRegisters(const Registers& registers, std::span<NamedValue, kNamedRegisterCount> out);
 
+// How wide an address is, sign and all, as the running kernel uses it: 48, or 57 with five-level paging.
+[[nodiscard]] int AddressBits();
 // True when `address` can be a user or kernel address of this machine at all (canonical, 48 or 57 bits as the running
 // kernel uses).
 [[nodiscard]] bool IsCanonical(uint64_t address);
@@ -68,6 +72,15 @@ void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_ar
 // Takes over what a program may set. False, and nothing has changed, when a value cannot be: rip has to be in the user half,
 // fs_base and gs_base canonical.
 [[nodiscard]] bool FromZircon(const zx_thread_state_general_regs_t& from, Registers& registers);
+
+// ---- start_registers.cc: what a thread begins with ---------------------------------------------------------------
+
+using x86_64::ValidateStartRegs;
+// The registers of a thread's first instruction. Of those that it has, what the kernel needs of a user's thread stays.
+void SetStart(Registers& registers, const StartRegs& start);
+// The set that has all registers but the general ones (NT_X86_XSTATE), and its initial values in place of those that were read.
+inline constexpr uint32_t kVectorRegisterSet = 0x202;
+void SetInitialVectors(std::span<std::byte> set);
 
 // ---- restart.cc: the system call a stopped thread was in -------------------------------------------------------
 

@@ -1,0 +1,69 @@
+#include <cpuid.h>
+
+#include <cstring>
+
+#include "arch_machine.h"
+
+namespace zxctl::arch {
+namespace {
+
+// What a running thread of a program always has: the reserved bit and the interrupt flag.
+constexpr uint64_t kInitialFlags = 0x202;
+constexpr uint16_t kInitialFcw = 0x37f;
+constexpr uint32_t kInitialMxcsr = 0x1f80;
+// What the kernel gives a program's first thread: key 0 is open, the others are not.
+constexpr uint32_t kInitialPkru = 0x55555554;
+
+// Of an XSAVE image as ptrace has it.
+constexpr size_t kFcwAt = 0;
+constexpr size_t kMxcsrAt = 24;
+constexpr size_t kFeaturesAt = 464;  // what the kernel saves: XCR0 of the thread
+constexpr size_t kPresentAt = 512;   // XSTATE_BV: which parts are not at their initial values
+constexpr size_t kHeaderEnd = 576;
+constexpr uint64_t kX87AndSse = 3;
+constexpr uint32_t kPkruPart = 9;
+constexpr uint32_t kXsaveLeaf = 0xd;
+
+template <typename T>
+void Put(std::span<std::byte> image, size_t at, T value) {
+  if (at + sizeof(value) <= image.size()) std::memcpy(image.data() + at, &value, sizeof(value));
+}
+
+}  // namespace
+
+void SetStart(Registers& registers, const StartRegs& start) {
+  Registers fresh{};
+  fresh.cs = registers.cs;
+  fresh.ss = registers.ss;
+  fresh.rip = start.pc;
+  fresh.rsp = start.sp;
+  fresh.rdi = start.arg1;
+  fresh.rsi = start.arg2;
+  fresh.fs_base = start.tp;
+  fresh.r15 = start.abi_reg;
+  fresh.eflags = kInitialFlags;
+  fresh.orig_rax = ~uint64_t{0};
+  registers = fresh;
+}
+
+void SetInitialVectors(std::span<std::byte> set) {
+  if (set.size() < kHeaderEnd) return;
+  uint64_t features = 0;
+  std::memcpy(&features, set.data() + kFeaturesAt, sizeof(features));
+  std::memset(set.data(), 0, set.size());
+  Put(set, kFeaturesAt, features);
+  Put(set, kFcwAt, kInitialFcw);
+  Put(set, kMxcsrAt, kInitialMxcsr);
+  uint64_t present = kX87AndSse;
+  uint32_t size = 0;
+  uint32_t offset = 0;
+  uint32_t unused = 0;
+  // A part that is not there has its initial value, which for the keys means that all are open.
+  if ((features >> kPkruPart & 1) != 0 && __get_cpuid_count(kXsaveLeaf, kPkruPart, &size, &offset, &unused, &unused) != 0) {
+    present |= uint64_t{1} << kPkruPart;
+    Put(set, offset, kInitialPkru);
+  }
+  Put(set, kPresentAt, present);
+}
+
+}  // namespace zxctl::arch

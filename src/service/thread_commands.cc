@@ -1,0 +1,58 @@
+// What a client asks of threads that it makes.
+#include <cstring>
+
+#include "service/client.h"
+#include "service/task_records.h"
+
+namespace zxctl::service {
+namespace {
+
+Status NotRunning(std::string_view why) { return {.zx = ZX_ERR_BAD_STATE, .what = std::string(why)}; }
+
+}  // namespace
+
+void Client::DoCreateThread(const ring::Command& command) {
+  Process* process = tracer_.tree().FindProcessByKoid(command.task);
+  if (process == nullptr || process->detaching) return Answer(command, NotRunning("the process is dead, or was let go"));
+  tracer_.CreateThread(*process, [this, command](Result<Thread*> made) {
+    if (!made) return Answer(command, made.error());
+    WatchTask((*made)->koid);
+    AnswerTask(command, RecordOf(**made));
+  });
+}
+
+// First the process, then pc, then the thread: the order in which the call promises its errors.
+void Client::DoStartThread(const ring::Command& command, std::span<const std::byte> bytes) {
+  ring::StartThread start;
+  if (bytes.size() != sizeof(start)) {
+    broken_ = true;
+    return;
+  }
+  std::memcpy(&start, bytes.data(), sizeof(start));
+  const Process* process = tracer_.tree().FindProcessByKoid(command.other);
+  if (process == nullptr || process->killed || process->detaching || process->dying_tid != 0) {
+    return Answer(command, NotRunning("the process is dead, or about to be, or was let go"));
+  }
+  if (process->at_exec != AtExec::kNothing) return Answer(command, NotRunning("the process has no program yet"));
+  if (start.must_be_first != 0 && !process->parked) {
+    return Answer(command, NotRunning("the process has been started already: start its further threads with "
+                                      "zx_thread_start()"));
+  }
+  if (const auto refused = arch::ValidateStartRegs(start.regs, arch::AddressBits()); refused) {
+    return Answer(command, ZX_ERR_INVALID_ARGS, refused->ToString());
+  }
+  Thread* thread = tracer_.tree().FindThreadByKoid(command.task);
+  const bool is_first = thread != nullptr && process->parked && thread->tid == process->pid;
+  if (thread == nullptr || thread->kill != KillPhase::kNone || (!thread->created && !is_first)) {
+    return Answer(command, NotRunning("the thread has been started already"));
+  }
+  if (const auto started = tracer_.StartThread(*thread, start.regs); !started) return Answer(command, started.error());
+  // Whoever has started it must not find it new.
+  thread = tracer_.tree().FindThreadByKoid(command.task);
+  if (thread != nullptr && thread->process != nullptr) SendTask(RecordOf(*thread));
+  process = tracer_.tree().FindProcessByKoid(command.other);
+  if (process != nullptr) SendTask(RecordOf(*process));
+  Answer(command, ZX_OK);
+}
+
+}  // namespace zxctl::service
