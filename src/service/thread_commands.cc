@@ -43,16 +43,19 @@ void Client::DoStartThread(const ring::Command& command, std::span<const std::by
   }
   Thread* thread = tracer_.tree().FindThreadByKoid(command.task);
   const bool is_first = thread != nullptr && process->parked && thread->tid == process->pid;
-  if (thread == nullptr || thread->kill != KillPhase::kNone || (!thread->created && !is_first)) {
+  const bool is_starting = thread != nullptr && thread->created && thread->errand != nullptr;
+  if (thread == nullptr || thread->kill != KillPhase::kNone || (!thread->created && !is_first) || is_starting) {
     return Answer(command, NotRunning("the thread has been started already"));
   }
-  if (const auto started = tracer_.StartThread(*thread, start.regs); !started) return Answer(command, started.error());
-  // Whoever has started it must not find it new.
-  thread = tracer_.tree().FindThreadByKoid(command.task);
-  if (thread != nullptr && thread->process != nullptr) SendTask(RecordOf(*thread));
-  process = tracer_.tree().FindProcessByKoid(command.other);
-  if (process != nullptr) SendTask(RecordOf(*process));
-  Answer(command, ZX_OK);
+  tracer_.StartThread(*thread, start.regs, [this, command](const Result<void>& started) {
+    if (!started) return Answer(command, started.error());
+    // Whoever has started it must not find it new.
+    const Thread* running = tracer_.tree().FindThreadByKoid(command.task);
+    if (running != nullptr && running->process != nullptr) SendTask(RecordOf(*running));
+    const Process* begun = tracer_.tree().FindProcessByKoid(command.other);
+    if (begun != nullptr) SendTask(RecordOf(*begun));
+    Answer(command, ZX_OK);
+  });
 }
 
 }  // namespace zxctl::service

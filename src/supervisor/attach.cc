@@ -284,6 +284,7 @@ void Tracer::DetachHeld(Thread& thread) {
   observer_.OnThreadGone(thread);
   Process* process = thread.process;
   const bool last = process != nullptr && process->threads.size() == 1;
+  if (last) FailRequests(*process);
   if (last) observer_.OnProcessDetached(*process);
   tree_.RemoveThread(thread.tid);
   if (process != nullptr && !last) ForgetIfLetGo(*process);
@@ -297,6 +298,7 @@ void Tracer::ForgetIfLetGo(Process& process) {
   };
   const std::vector<Thread*> threads = process.threads;
   if (!process.detaching || !std::all_of(threads.begin(), threads.end(), only_ends)) return;
+  FailRequests(process);
   for (Thread* thread : threads) {
     DropWatch(*thread);
     CloseStatFile(*thread);

@@ -130,7 +130,6 @@ void Tracer::RememberFirstFault(Thread& thread, const SignalRecord& signal, std:
 void Tracer::OnExitStop(Thread& thread) {
   uint64_t status = 0;
   const Process* process = thread.process;
-  FailErrand(thread);
   if (process != nullptr) AnnounceLastChildren(thread);
   // Of one that is being let go nobody is told any more.
   if (process != nullptr && !process->detaching && ops_.GetEventMessage(thread.tid, status).ok()) {

@@ -15,11 +15,12 @@ namespace {
 
 // How long a thread may take to stop before another one is asked.
 constexpr int64_t kMaxLendNs = 1 * kNsPerSec;
+// How often it is looked whether a thread that is being born has come.
+constexpr int64_t kNewbornNs = 1 * kNsPerMs;
 // SYS_SECCOMP of asm-generic/siginfo.h, which glibc leaves out.
 constexpr int kSysSeccomp = 1;
 // A thread as pthread_create() makes one, without what it would have in memory.
-constexpr uint64_t kCloneFlags =
-    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+constexpr uint64_t kCloneFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 
 constexpr uint64_t Bit(int signo) { return uint64_t{1} << (signo - 1); }
 
@@ -64,12 +65,29 @@ Thread* Tracer::FindLender(const Process& process, ThreadRequest& request) {
   return nullptr;
 }
 
+// Some thread of it is about to be one that can lend itself.
+bool Tracer::HasNewborn(const Process& process) {
+  return std::any_of(process.threads.begin(), process.threads.end(), [](const Thread* thread) {
+    const Lifecycle life = thread->state.life;
+    return !thread->created && (life == Lifecycle::kAnnounced || life == Lifecycle::kUnannounced);
+  });
+}
+
 void Tracer::AskLender(Process& process) {
   ThreadRequest& request = *process.requests.front();
   Thread* lender = FindLender(process, request);
-  if (lender == nullptr || process.killed || process.detaching) {
-    const std::string_view why = request.why.empty() ? "it has no thread that could make another one" : request.why;
-    return EndRequest(process, Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = std::string(why)}));
+  const bool ends = process.killed || process.detaching || process.dying_tid != 0;
+  if (lender == nullptr && !ends && HasNewborn(process)) {
+    request.timer = timers_.Add(clock_.NowNs() + kNewbornNs, [this, koid = process.koid] {
+      Process* still = tree_.FindProcessByKoid(koid);
+      if (still != nullptr) AskLender(*still);
+    });
+    return;
+  }
+  if (lender == nullptr || ends) {
+    if (ends) request.why = "the process ends, or is let go";
+    if (request.why.empty()) request.why = "it has no thread that could make another one";
+    return EndRequest(process, Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = request.why}));
   }
   const pid_t tid = lender->tid;
   request.asked.push_back(lender->koid);
@@ -109,7 +127,7 @@ void Tracer::BeginLoan(pid_t tid) {
 
 void Tracer::EndLoan(Koid lender, std::optional<int64_t> result) {
   Thread* thread = tree_.FindThreadByKoid(lender);
-  thread->lends = false;
+  if (!std::exchange(thread->lends, false)) return;
   Process& process = *thread->process;
   ThreadRequest& request = *process.requests.front();
   timers_.Cancel(std::exchange(request.timer, 0));
@@ -173,33 +191,50 @@ void Tracer::EndRequest(Process& process, Result<Thread*> result) {
   if (still != nullptr && !still->requests.empty()) AskLender(*still);
 }
 
+// Of a process that is no more, or is let go.
+void Tracer::FailRequests(Process& process) {
+  while (!process.requests.empty()) {
+    const std::unique_ptr<ThreadRequest> request = std::move(process.requests.front());
+    process.requests.pop_front();
+    timers_.Cancel(request->timer);
+    request->done(Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = "the process has ended, or was let go"}));
+  }
+}
+
 // ---- the errand ------------------------------------------------------------------------------------------------------
 
 Result<void> Tracer::SendOnErrand(Thread& thread, int64_t number, const arch::CallArguments& arguments,
                                   std::function<void(std::optional<int64_t>)> done) {
-  const bool at_signal = thread.state.stop == PtraceStop::kSignal;
-  auto errand = std::make_unique<Errand>(at_signal ? Errand::Return::kSignal : Errand::Return::kTrap);
-  if (!ops_.GetRegisters(thread.tid, errand->registers).ok()) return {};
-  if (arch::CodeBits(errand->registers) == arch::Bits::k32) {
+  arch::Registers registers{};
+  if (!ops_.GetRegisters(thread.tid, registers).ok()) return {};
+  if (arch::CodeBits(registers) == arch::Bits::k32) {
     return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "the program is one of 32-bit code"});
   }
-  const uint64_t at = FindSystemCallInstruction(thread, errand->registers);
+  const uint64_t at = FindSystemCallInstruction(thread, registers);
   if (at == 0) {
     return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "the program has no system-call instruction to be found"});
   }
+  arch::Registers going = registers;
+  arch::SetSystemCall(going, at, number, arguments);
+  SendWith(thread, going, registers, std::move(done));
+  return {};
+}
+
+void Tracer::SendWith(Thread& thread, const arch::Registers& going, const arch::Registers& back,
+                      std::function<void(std::optional<int64_t>)> done) {
+  const bool at_signal = thread.state.stop == PtraceStop::kSignal;
+  auto errand = std::make_unique<Errand>(at_signal ? Errand::Return::kSignal : Errand::Return::kTrap);
+  errand->registers = back;
   (void)ops_.GetSignalMask(thread.tid, errand->signal_mask);
   siginfo_t info{};
   if (at_signal && ops_.GetSiginfo(thread.tid, info).ok()) errand->signal = info;
   if (at_signal) errand->carrier = PickCarrier(thread);
   errand->done = std::move(done);
-  arch::Registers registers = errand->registers;
-  arch::SetSystemCall(registers, at, number, arguments);
   // Should we be killed now, nobody can put it back.
   (void)ops_.SetOptions(thread.tid, Options(thread.exit_option) | PTRACE_O_EXITKILL);
   (void)ops_.SetSignalMask(thread.tid, MaskOf(*errand));
   thread.errand = std::move(errand);
-  if (ops_.SetRegisters(thread.tid, registers).ok()) (void)ops_.Resume(thread.tid, ResumeMode::kUntilSyscall, 0);
-  return {};
+  if (ops_.SetRegisters(thread.tid, going).ok()) (void)ops_.Resume(thread.tid, ResumeMode::kUntilSyscall, 0);
 }
 
 // SIGSYS is how filters forbid a call: forced on a thread that blocks it, it would also lose its handler.

@@ -119,7 +119,8 @@ OpResult LinuxPtraceOps::GetRegisters(pid_t tid, arch::Registers& out) {
 
 OpResult LinuxPtraceOps::SetRegisters(pid_t tid, const arch::Registers& registers) {
   arch::Registers copy = registers;
-  return Call(PTRACE_SETREGS, tid, 0, Pointer(&copy));
+  iovec piece{&copy, arch::SettableBytes(registers)};
+  return Call(PTRACE_SETREGSET, tid, NT_PRSTATUS, Pointer(&piece));
 }
 
 size_t LinuxPtraceOps::GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) {

@@ -1,5 +1,7 @@
 // The tracer starting threads with registers that somebody has chosen.
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include <array>
 #include <utility>
@@ -9,9 +11,18 @@
 namespace zxctl {
 namespace {
 
-Status Stands(const Thread& thread) {
-  return {.zx = ZX_ERR_BAD_STATE,
-          .what = fmt::format("thread {} was killed before it had its registers", thread.tid)};
+// All that is needed of memory to set a register that the kernel does not.
+constexpr uint64_t kScratchBytes = 4096;
+// Results of a call from -1 down to this are errors.
+constexpr int64_t kMaxErrno = 4096;
+
+Status WasKilled() {
+  return {.zx = ZX_ERR_BAD_STATE, .what = "the thread was killed before it had its registers"};
+}
+
+Status CannotSet(std::string_view why) {
+  return {.zx = ZX_ERR_NOT_SUPPORTED,
+          .what = fmt::format("tp is a value that the kernel refuses, and {}", why)};
 }
 
 }  // namespace
@@ -19,31 +30,55 @@ Status Stands(const Thread& thread) {
 // Nobody can start it any more: it runs into its exit.
 void Tracer::EndCreated(Thread& thread) {
   if (!thread.created || thread.kill != KillPhase::kNone) return;
-  thread.kill = KillPhase::kMade;
+  // What it will stand with may be the registers of its start.
+  thread.kill = thread.errand != nullptr ? KillPhase::kWanted : KillPhase::kMade;
   UpdateHold(thread.tid);
 }
 
-Result<void> Tracer::SetStartRegisters(Thread& thread, const arch::StartRegs& regs) {
-  arch::Registers registers{};
-  if (!ReadRegisters(thread, registers).ok()) return Fail(Stands(thread));
-  const arch::Registers before = registers;
-  arch::SetStart(registers, regs);
-  if (const OpResult set = WriteRegisters(thread, registers); !set.ok()) {
-    if (set.gone()) return Fail(Stands(thread));
-    // What had been written before the register that was refused.
-    (void)WriteRegisters(thread, before);
-    return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED,
-                       .sys_errno = set.error(),
-                       .what = "the kernel refuses one of the registers"});
-  }
+void Tracer::SetVectors(const Thread& thread) {
   // A program that has just been executed has the initial ones.
-  if (!thread.created) return {};
+  if (!thread.created) return;
   std::array<std::byte, arch::kMaxRegisterSetBytes> image;
   const size_t size = ops_.GetRegisterSet(thread.tid, arch::kVectorRegisterSet, image);
   const auto vectors = std::span(image).first(size);
   arch::SetInitialVectors(vectors);
   if (size != 0) (void)ops_.SetRegisterSet(thread.tid, arch::kVectorRegisterSet, vectors);
+}
+
+Result<void> Tracer::SetStartRegisters(Thread& thread, const arch::StartRegs& regs) {
+  arch::Registers registers{};
+  if (!ReadRegisters(thread, registers).ok()) return Fail(WasKilled());
+  arch::SetStart(registers, regs);
+  if (!WriteRegisters(thread, registers).ok()) return Fail(WasKilled());
   return {};
+}
+
+// By an instruction that the thread executes in a page of its own, in front of the call that unmaps the page.
+void Tracer::SetThreadPointer(Thread& thread, const arch::StartRegs& regs, std::function<void(Result<void>)> done) {
+  if (!arch::CanLoadTp()) return done(Fail(CannotSet("this machine has no instruction for it")));
+  if (!thread.created || thread.errand != nullptr) return done(Fail(CannotSet("only a thread that was made can set it itself")));
+  constexpr uint64_t kProtection = PROT_READ | PROT_EXEC;
+  constexpr uint64_t kFlags = MAP_PRIVATE | MAP_ANONYMOUS;
+  const Koid koid = thread.koid;
+  const auto mapped = [this, koid, regs, done](std::optional<int64_t> page) {
+    if (!page) return done(Fail(WasKilled()));
+    Thread& mapper = *tree_.FindThreadByKoid(koid);
+    const auto address = static_cast<uint64_t>(*page);
+    if (*page < 0 && *page > -kMaxErrno) return done(Fail(CannotSet("the program may map no page of code for a moment")));
+    (void)ops_.WriteMemory(mapper.tid, address, arch::kLoadTpAndCall.data(), arch::kLoadTpAndCall.size());
+    arch::Registers back{};
+    if (!ops_.GetRegisters(mapper.tid, back).ok()) return done(Fail(WasKilled()));
+    arch::Registers going = back;
+    arch::SetSystemCall(going, address, SYS_munmap, arch::CallArguments{address, kScratchBytes});
+    arch::SetTpToLoad(going, regs.tp);
+    arch::SetStart(back, regs);
+    SendWith(mapper, going, back, [done](std::optional<int64_t> result) {
+      done(result ? Result<void>() : Fail(WasKilled()));
+    });
+  };
+  if (const auto sent = SendOnErrand(thread, SYS_mmap, {0, kScratchBytes, kProtection, kFlags, ~uint64_t{0}, 0}, mapped); !sent) {
+    done(Fail(sent.error()));
+  }
 }
 
 // The process begins with another thread. Its leader can still be started, as any other.
@@ -55,11 +90,11 @@ void Tracer::LeaveLeaderBehind(Process& process) {
   (void)ops_.SetOptions(leader.tid, Options(true));
 }
 
-Result<void> Tracer::StartThread(Thread& thread, const arch::StartRegs& regs) {
+void Tracer::Begin(Thread& thread) {
   Process& process = *thread.process;
   const bool first = process.parked;
-  if (auto set = SetStartRegisters(thread, regs); !set) return set;
-  if (!thread.created) return StartProcess(process), Result<void>{};
+  if (!thread.created) return StartProcess(process);
+  SetVectors(thread);
   if (first) LeaveLeaderBehind(process);
   thread.created = false;
   thread.exit_armed = false;
@@ -69,7 +104,19 @@ Result<void> Tracer::StartThread(Thread& thread, const arch::StartRegs& regs) {
     Apply(tid, {.kind = EventKind::kToldStart});
   }
   UpdateHold(tid);
-  return {};
+}
+
+void Tracer::StartThread(Thread& thread, const arch::StartRegs& regs, std::function<void(Result<void>)> done) {
+  if (arch::KernelTakesTp(regs.tp)) {
+    const auto set = SetStartRegisters(thread, regs);
+    if (set) Begin(thread);
+    return done(set);
+  }
+  SetThreadPointer(thread, regs, [this, koid = thread.koid, done = std::move(done)](const Result<void>& set) {
+    Thread* started = tree_.FindThreadByKoid(koid);
+    if (set && started != nullptr && started->kill == KillPhase::kNone) Begin(*started);
+    done(set);
+  });
 }
 
 }  // namespace zxctl

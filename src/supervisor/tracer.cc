@@ -350,6 +350,7 @@ void Tracer::Apply(pid_t tid, Event event) {
   }
   const bool begins_to_exit = step.next.life == Lifecycle::kExiting && thread->state.life != Lifecycle::kExiting;
   thread->state = step.next;
+  if (begins_to_exit) FailErrand(*thread);
   Perform(tid, step);
   thread = tree_.FindThread(tid);
   if (thread == nullptr) return;
@@ -417,6 +418,7 @@ void Tracer::Forget(Thread& thread) {
   Process* process = thread.process;
   // Of a process that is being let go only the leader's end, which the kernel tells of last, is its end.
   const bool last = process != nullptr && process->threads.size() == 1;
+  if (last) FailRequests(*process);
   if (last && (thread.tid == process->pid || !process->detaching)) {
     observer_.OnProcessGone(*process, thread.wait_status);
   } else if (last) {

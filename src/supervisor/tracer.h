@@ -83,8 +83,9 @@ class Tracer {
   void CreateThread(Process& process, std::function<void(Result<Thread*>)> done);
   // Lets a thread run that has been made, or the first one of a parked process, with these registers, all others at their
   // initial values, once the handlers that want to know have been told. The registers were looked at:
-  // arch::ValidateStartRegs(). An error leaves it as it was.
-  [[nodiscard]] Result<void> StartThread(Thread& thread, const arch::StartRegs& regs);
+  // arch::ValidateStartRegs(). An error leaves it as it was. `done` is called once, maybe at once. NOT_SUPPORTED for values that
+  // the kernel refuses and the thread cannot set itself; BAD_STATE when it is killed.
+  void StartThread(Thread& thread, const arch::StartRegs& regs, std::function<void(Result<void>)> done);
   // Lets a thread end that was made and never started.
   void EndCreated(Thread& thread);
   // Lets a parked process run, once the handlers that want to know have been told. Nothing happens to one that was killed.
@@ -183,6 +184,7 @@ class Tracer {
 
   // ---- lending (lending.cc) ----
   Thread* FindLender(const Process& process, ThreadRequest& request);
+  [[nodiscard]] static bool HasNewborn(const Process& process);
   void AskLender(Process& process);
   void GiveUpOn(Koid lender);
   void BeginLoan(pid_t tid);
@@ -192,10 +194,17 @@ class Tracer {
   void EndRequestIfMade(Process& process);
   void EndRequest(Process& process, Result<Thread*> result);
   [[nodiscard]] Result<void> SetStartRegisters(Thread& thread, const arch::StartRegs& regs);
+  void SetThreadPointer(Thread& thread, const arch::StartRegs& regs, std::function<void(Result<void>)> done);
+  void SetVectors(const Thread& thread);
+  void Begin(Thread& thread);
   void LeaveLeaderBehind(Process& process);
   // Sends a held thread into a call. `done` gets the call's result once it stands as before, or nothing when it is gone.
   [[nodiscard]] Result<void> SendOnErrand(Thread& thread, int64_t number, const arch::CallArguments& arguments,
                                           std::function<void(std::optional<int64_t>)> done);
+  // The same from wherever `going` leads, into the first call there; it stands with `back` afterwards.
+  void SendWith(Thread& thread, const arch::Registers& going, const arch::Registers& back,
+                std::function<void(std::optional<int64_t>)> done);
+  void FailRequests(Process& process);
   [[nodiscard]] static uint64_t MaskOf(const Errand& errand);
   int PickCarrier(const Thread& thread);
   void OnErrandStop(Thread& thread, const WaitStatus& status);

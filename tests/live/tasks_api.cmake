@@ -6,6 +6,9 @@ add_dependencies(tasks_lives_test target_fault_32)
 add_dependencies(tasks_edges_test target_take target_crash)
 add_dependencies(tasks_rules_test target_crash target_held)
 add_dependencies(tasks_chain_test target_fault target_held target_task_client)
+zx_test(threads_start_test LABEL live SOURCES ${CMAKE_CURRENT_LIST_DIR}/threads_start_test.cc
+  LIBS zx_syscalls zx_supervisor)
+add_dependencies(threads_start_test target_start)
 # Clients that turn on their tracer.
 zx_test(tasks_hostile_test LABEL live TIMEOUT 300 SOURCES ${CMAKE_CURRENT_LIST_DIR}/tasks_hostile_test.cc
   LIBS zx_syscalls zx_supervisor)

@@ -78,6 +78,14 @@ void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_ar
 using x86_64::ValidateStartRegs;
 // The registers of a thread's first instruction. Of those that it has, what the kernel needs of a user's thread stays.
 void SetStart(Registers& registers, const StartRegs& start);
+// Values of tp that PTRACE_SETREGSET refuses can be loaded by an instruction, if the machine has it.
+[[nodiscard]] bool KernelTakesTp(uint64_t tp);
+[[nodiscard]] bool CanLoadTp();
+// Loads tp and makes a call, and the register that the first takes it from.
+inline constexpr std::array<uint8_t, 7> kLoadTpAndCall = {0xf3, 0x48, 0x0f, 0xae, 0xd3, 0x0f, 0x05};  // wrfsbase rbx; syscall
+inline void SetTpToLoad(Registers& registers, uint64_t tp) { registers.rbx = tp; }
+// How much of the registers PTRACE_SETREGSET takes: not those from the first value on that it refuses, which stay as they are.
+[[nodiscard]] size_t SettableBytes(const Registers& registers);
 // The set that has all registers but the general ones (NT_X86_XSTATE), and its initial values in place of those that were read.
 inline constexpr uint32_t kVectorRegisterSet = 0x202;
 void SetInitialVectors(std::span<std::byte> set);

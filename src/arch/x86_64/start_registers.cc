@@ -1,5 +1,7 @@
 #include <cpuid.h>
+#include <sys/auxv.h>
 
+#include <cstddef>
 #include <cstring>
 
 #include "arch_machine.h"
@@ -13,6 +15,11 @@ constexpr uint16_t kInitialFcw = 0x37f;
 constexpr uint32_t kInitialMxcsr = 0x1f80;
 // What the kernel gives a program's first thread: key 0 is open, the others are not.
 constexpr uint32_t kInitialPkru = 0x55555554;
+
+// What no program can map, at the end of its half.
+constexpr uint64_t kLastPageBytes = 4096;
+// HWCAP2_FSGSBASE of asm/hwcap2.h
+constexpr unsigned long kFsgsbase = 2;
 
 // Of an XSAVE image as ptrace has it.
 constexpr size_t kFcwAt = 0;
@@ -30,6 +37,15 @@ void Put(std::span<std::byte> image, size_t at, T value) {
 }
 
 }  // namespace
+
+bool KernelTakesTp(uint64_t tp) { return tp < (uint64_t{1} << (AddressBits() - 1)) - kLastPageBytes; }
+
+bool CanLoadTp() { return (getauxval(AT_HWCAP2) & kFsgsbase) != 0; }
+
+size_t SettableBytes(const Registers& registers) {
+  if (!KernelTakesTp(registers.fs_base)) return offsetof(Registers, fs_base);
+  return KernelTakesTp(registers.gs_base) ? sizeof(Registers) : offsetof(Registers, gs_base);
+}
 
 void SetStart(Registers& registers, const StartRegs& start) {
   Registers fresh{};

@@ -1,0 +1,126 @@
+// A process in which threads are made and started from outside. It says where its pieces are and then waits for commands on its
+// standard input, a byte each: 'p' prints what was seen, 'e' ends it, the end of the input too.
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <zircon/errors.h>
+#include <zxtask/target.h>
+
+enum { kStackBytes = 64 * 1024, kStacks = 1024 };
+
+// What a thread had in its registers when it began; tests know the order.
+struct Seen {
+  uint64_t general[16];  // rax rbx rcx rdx rsi rdi rbp rsp r8 … r15
+  uint64_t flags, fs_base, gs_base, signal_mask;
+  uint32_t mxcsr, fcw;
+  uint64_t vectors[2];  // all vector registers, or'ed
+  uint64_t done;
+};
+struct Seen seen;
+uint64_t scratch_stack[64];
+atomic_int stop_spinning;
+atomic_long counter;
+
+#if defined(__x86_64__)
+__asm__(
+    ".text\n"
+    ".globl recorder\n"
+    "recorder:\n"
+    "mov %rax, seen(%rip)\n mov %rbx, seen+8(%rip)\n mov %rcx, seen+16(%rip)\n mov %rdx, seen+24(%rip)\n"
+    "mov %rsi, seen+32(%rip)\n mov %rdi, seen+40(%rip)\n mov %rbp, seen+48(%rip)\n mov %rsp, seen+56(%rip)\n"
+    "mov %r8, seen+64(%rip)\n mov %r9, seen+72(%rip)\n mov %r10, seen+80(%rip)\n mov %r11, seen+88(%rip)\n"
+    "mov %r12, seen+96(%rip)\n mov %r13, seen+104(%rip)\n mov %r14, seen+112(%rip)\n mov %r15, seen+120(%rip)\n"
+    "lea scratch_stack+512(%rip), %rsp\n"
+    "pushfq\n popq seen+128(%rip)\n"
+    "stmxcsr seen+160(%rip)\n fnstcw seen+164(%rip)\n"
+    "por %xmm1, %xmm0\n por %xmm2, %xmm0\n por %xmm3, %xmm0\n por %xmm4, %xmm0\n por %xmm5, %xmm0\n"
+    "por %xmm6, %xmm0\n por %xmm7, %xmm0\n por %xmm8, %xmm0\n por %xmm9, %xmm0\n por %xmm10, %xmm0\n"
+    "por %xmm11, %xmm0\n por %xmm12, %xmm0\n por %xmm13, %xmm0\n por %xmm14, %xmm0\n por %xmm15, %xmm0\n"
+    "movdqu %xmm0, seen+168(%rip)\n"
+    "mov $158, %eax\n mov $0x1003, %edi\n lea seen+136(%rip), %rsi\n syscall\n"
+    "mov $158, %eax\n mov $0x1004, %edi\n lea seen+144(%rip), %rsi\n syscall\n"
+    "mov $14, %eax\n xor %edi, %edi\n xor %esi, %esi\n lea seen+152(%rip), %rdx\n mov $8, %r10d\n syscall\n"
+    "movq $1, seen+184(%rip)\n"
+    "mov $60, %eax\n xor %edi, %edi\n syscall\n"
+    ".globl exiter\n"
+    "exiter: mov $60, %eax\n xor %edi, %edi\n syscall\n"
+    ".globl spinner\n"
+    "spinner: pause\n cmpl $0, stop_spinning(%rip)\n je spinner\n jmp exiter\n");
+#endif
+void recorder(void);
+void exiter(void);
+void spinner(void);
+
+// The example of zx_thread_start's own page.
+__attribute__((noreturn)) static void thread_entry(uint64_t arg1, uint64_t arg2) {
+  atomic_fetch_add(&counter, (long)(arg1 * arg2));
+  zx_thread_exit();
+}
+
+static zx_futex_t futex_word;
+__attribute__((noreturn)) static void wake_and_exit(uint64_t arg1, uint64_t arg2) {
+  (void)arg2;
+  zx_futex_wake_handle_close_thread_exit(&futex_word, 1, (int32_t)arg1, 0);
+}
+
+// Its own stack: what comes back has failed, and has a stack still.
+static void unmap_and_exit(uint64_t address, uint64_t size) {
+  const zx_status_t status = zx_vmar_unmap_handle_close_thread_exit(0, address, size, 0);
+  atomic_store(&counter, status);
+  zx_thread_exit();
+}
+
+static void Print(void) {
+  const uint64_t* words = (const uint64_t*)&seen;
+  printf("seen");
+  for (size_t i = 0; i < sizeof(seen) / sizeof(*words); i++) printf(" %lx", (unsigned long)words[i]);
+  printf("\ncounter %ld futex %d\n", atomic_load(&counter), futex_word);
+  fflush(stdout);
+}
+
+static void* Waiting(void* argument) {
+  char byte;
+  (void)!read(*(int*)argument, &byte, 1);
+  return argument;
+}
+
+// A leader that has ended, so that another thread has to lend itself.
+static void* Serve(void* unused) {
+  for (int byte; (byte = getchar()) != EOF && byte != 'e';) {
+    if (byte == 'p') Print();
+    if (byte == 's') atomic_store(&stop_spinning, 1);
+  }
+  _exit(0);
+  return unused;
+}
+
+int main(int argc, char** argv) {
+  char* stacks = mmap(NULL, (size_t)kStackBytes * kStacks, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (stacks == MAP_FAILED) return 90;
+  setvbuf(stdin, NULL, _IONBF, 0);
+  printf("recorder %lx exiter %lx spinner %lx entry %lx wake %lx unmap %lx stacks %lx\n", (long)recorder, (long)exiter,
+         (long)spinner, (long)thread_entry, (long)wake_and_exit, (long)unmap_and_exit, (long)stacks);
+  fflush(stdout);
+  if (argc > 1 && strcmp(argv[1], "headless") == 0) {
+    pthread_t other;
+    if (pthread_create(&other, NULL, Serve, NULL) != 0) return 91;
+    pthread_exit(NULL);
+  }
+  if (argc > 1 && strcmp(argv[1], "crowd") == 0) {
+    static int ends[2];
+    pthread_t other;
+    if (pipe(ends) != 0) return 92;
+    for (int i = 0; i < 3; i++) {
+      if (pthread_create(&other, NULL, Waiting, &ends[0]) != 0) return 93;
+    }
+  }
+  Serve(NULL);
+  return 0;
+}
