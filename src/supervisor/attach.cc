@@ -269,6 +269,8 @@ void Tracer::DetachProcess(Process& process) {
 bool Tracer::IsLeaving(const Thread& thread) { return thread.process != nullptr && thread.process->detaching; }
 
 void Tracer::LeaveWhenHeld(Thread& thread) {
+  // Not with registers that are ours.
+  if (thread.errand != nullptr) return;
   if (thread.state.hold == HoldPhase::kHeld) return DetachHeld(thread);
   if (thread.state.hold == HoldPhase::kNone) Apply(thread.tid, {.kind = EventKind::kHold});
 }
@@ -287,7 +289,9 @@ void Tracer::DetachHeld(Thread& thread) {
   if (last) FailRequests(*process);
   if (last) observer_.OnProcessDetached(*process);
   tree_.RemoveThread(thread.tid);
-  if (process != nullptr && !last) ForgetIfLetGo(*process);
+  if (process == nullptr || last) return;
+  EndRequestIfMade(*process);
+  ForgetIfLetGo(*process);
 }
 
 // A thread that is past its exit stop cannot be detached, and a leader stays like that as long as other threads live, or

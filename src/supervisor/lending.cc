@@ -15,8 +15,9 @@ namespace {
 
 // How long a thread may take to stop before another one is asked.
 constexpr int64_t kMaxLendNs = 1 * kNsPerSec;
-// How often it is looked whether a thread that is being born has come.
-constexpr int64_t kNewbornNs = 1 * kNsPerMs;
+// When it is looked again whether a thread that is being born has come, or an exec is over.
+constexpr int64_t kLaterNs = 1 * kNsPerMs;
+constexpr int kMaxRefusals = 20;
 // SYS_SECCOMP of asm-generic/siginfo.h, which glibc leaves out.
 constexpr int kSysSeccomp = 1;
 // A thread as pthread_create() makes one, without what it would have in memory.
@@ -77,13 +78,7 @@ void Tracer::AskLender(Process& process) {
   ThreadRequest& request = *process.requests.front();
   Thread* lender = FindLender(process, request);
   const bool ends = process.killed || process.detaching || process.dying_tid != 0;
-  if (lender == nullptr && !ends && HasNewborn(process)) {
-    request.timer = timers_.Add(clock_.NowNs() + kNewbornNs, [this, koid = process.koid] {
-      Process* still = tree_.FindProcessByKoid(koid);
-      if (still != nullptr) AskLender(*still);
-    });
-    return;
-  }
+  if (lender == nullptr && !ends && HasNewborn(process)) return AskLater(process);
   if (lender == nullptr || ends) {
     if (ends) request.why = "the process ends, or is let go";
     if (request.why.empty()) request.why = "it has no thread that could make another one";
@@ -96,6 +91,14 @@ void Tracer::AskLender(Process& process) {
   lender->lends = true;
   UpdateHold(tid);
   BeginLoan(tid);
+}
+
+void Tracer::AskLater(Process& process) {
+  process.requests.front()->asked.clear();
+  process.requests.front()->timer = timers_.Add(clock_.NowNs() + kLaterNs, [this, koid = process.koid] {
+    Process* still = tree_.FindProcessByKoid(koid);
+    if (still != nullptr && !still->requests.empty()) AskLender(*still);
+  });
 }
 
 void Tracer::GiveUpOn(Koid lender) {
@@ -132,6 +135,8 @@ void Tracer::EndLoan(Koid lender, std::optional<int64_t> result) {
   ThreadRequest& request = *process.requests.front();
   timers_.Cancel(std::exchange(request.timer, 0));
   request.lender = 0;
+  // So it is also while another thread executes a program.
+  if (result && *result == -EAGAIN && ++request.refusals < kMaxRefusals) return AskLater(process);
   if (result && *result < 0) return EndRequest(process, Fail(RefusalOf(*result)));
   if (!result && request.made == 0) return AskLender(process);
   EndRequestIfMade(process);
@@ -334,6 +339,8 @@ void Tracer::EndAt(Thread& thread, Errand::Next next, PtraceStop stop) {
   errand->done(errand->result());
   UpdateHold(tid);
   MakeExitCall(tid);
+  Thread* back = tree_.FindThread(tid);
+  if (back != nullptr && IsLeaving(*back)) LeaveWhenHeld(*back);
 }
 
 // It dies, or another thread's exec has ended it.

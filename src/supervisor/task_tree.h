@@ -103,6 +103,7 @@ struct ThreadRequest {
   Koid lender = 0;          // the one that does; 0: it is done
   Koid made = 0;
   TimerQueue::Id timer = 0;
+  int refusals = 0;  // by the kernel
   std::string why;  // why the last one that was asked could not
   std::function<void(Result<Thread*>)> done;
 };

@@ -425,7 +425,10 @@ void Tracer::Forget(Thread& thread) {
     observer_.OnProcessDetached(*process);
   }
   tree_.RemoveThread(thread.tid);
-  if (process != nullptr && !last) ForgetIfLetGo(*process);
+  if (process == nullptr || last) return;
+  // It may have been the one that somebody waits for.
+  EndRequestIfMade(*process);
+  ForgetIfLetGo(*process);
 }
 
 void Tracer::Resume(Thread& thread, int signo) {

@@ -186,6 +186,7 @@ class Tracer {
   Thread* FindLender(const Process& process, ThreadRequest& request);
   [[nodiscard]] static bool HasNewborn(const Process& process);
   void AskLender(Process& process);
+  void AskLater(Process& process);
   void GiveUpOn(Koid lender);
   void BeginLoan(pid_t tid);
   void EndLoan(Koid lender, std::optional<int64_t> result);
