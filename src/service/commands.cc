@@ -172,8 +172,8 @@ void Client::DoSpawnOrAttach(const ring::Command& command, bool attach) {
                   "exact timeouts need a kernel that has /proc/PID/sched (CONFIG_SCHED_DEBUG): leave out that option");
   }
   const bool park = (command.options & ring::kTakeUpParked) != 0;
-  const auto taken = attach ? tracer_.AttachProcess(command.pid, *job->second)
-                            : tracer_.SeizeNewborn(command.pid, *job->second, park);
+  const auto taken =
+      attach ? tracer_.AttachProcess(command.pid, *job->second) : tracer_.SeizeNewborn(command.pid, *job->second, park);
   if (!taken) return Refuse(command, taken.error());
   Process& process = **taken;
   process.exact_timeouts = exact;

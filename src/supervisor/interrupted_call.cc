@@ -67,8 +67,7 @@ void Tracer::RestartCall(Thread& thread, arch::Registers& registers, const arch:
     DropWatch(thread);
     const int64_t timeout_ns = TimeoutNs(thread, call);
     if (timeout_ns > 0) {
-      thread.watch =
-          std::make_unique<CallWatch>(arch::SystemCallNumber(registers), timeout_ns, StartOfCall(thread));
+      thread.watch = std::make_unique<CallWatch>(arch::SystemCallNumber(registers), timeout_ns, StartOfCall(thread));
     }
   }
   if (thread.watch != nullptr && thread.watch->Expired(clock_.NowNs())) {

@@ -117,8 +117,8 @@ struct Process {
   bool filtered = false;    // it has a seccomp filter: all its threads stop at exit, not only the leader
   bool looked_for_filter = false;
   bool exact_timeouts = false;  // a suspended call ends when it would have, whatever it had waited before
-  bool debugged = false;   // somebody wants to hear of its threads' starts and exits
-  bool detaching = false;  // its threads are let go as they stop
+  bool debugged = false;        // somebody wants to hear of its threads' starts and exits
+  bool detaching = false;       // its threads are let go as they stop
   AtExec at_exec = AtExec::kNothing;
   bool parked = false;       // stands at its first instruction until it is started
   bool tells_start = false;  // it was started; those who want to know are told once it has its final registers

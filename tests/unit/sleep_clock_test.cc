@@ -1,3 +1,5 @@
+#include "supervisor/sleep_clock.h"
+
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <unistd.h>
@@ -8,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/unique_fd.h"
-#include "supervisor/sleep_clock.h"
 #include "support/proc_view.h"
 
 namespace zxctl {
@@ -34,9 +35,9 @@ TEST(ParseSchedule, RefusesWhatSaysLess) {
   const std::string switches = "nr_voluntary_switches : 4\n";
   for (const std::string& text :
        {std::string(), std::string("se.exec_start : 1.264471\n"), switches, "se.exec_start\n" + switches,
-        "se.exec_start : 12\n" + switches, "se.exec_start : 12.5\n" + switches, "se.exec_start : -1.000000\n" + switches,
-        "se.exec_start : 1.-00001\n" + switches, "se.exec_start : 9223372036854775807.000000\n" + switches,
-        "se.exec_start 1.264471\n" + switches}) {
+        "se.exec_start : 12\n" + switches, "se.exec_start : 12.5\n" + switches,
+        "se.exec_start : -1.000000\n" + switches, "se.exec_start : 1.-00001\n" + switches,
+        "se.exec_start : 9223372036854775807.000000\n" + switches, "se.exec_start 1.264471\n" + switches}) {
     EXPECT_FALSE(ParseSchedule(text)) << text;
   }
 }
