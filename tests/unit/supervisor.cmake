@@ -4,6 +4,7 @@ zx_test(zx_supervisor_unit_test LABEL unit
     ${CMAKE_CURRENT_LIST_DIR}/wait_status_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/signal_record_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/call_watch_test.cc
+    ${CMAKE_CURRENT_LIST_DIR}/errand_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/sleep_clock_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/spin_policy_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/restart_test.cc
