@@ -120,6 +120,8 @@ void Tracer::BeginLoan(pid_t tid) {
   Process& process = *thread->process;
   timers_.Cancel(std::exchange(process.requests.front()->timer, 0));
   const Koid koid = thread->koid;
+  // It is about to be let go where it stands.
+  if (process.detaching) return EndLoan(koid, std::nullopt);
   const auto done = [this, koid](std::optional<int64_t> result) { EndLoan(koid, result); };
   const auto sent = SendOnErrand(*thread, SYS_clone, {kCloneFlags}, done);
   if (sent) return;

@@ -400,7 +400,7 @@ void Tracer::Perform(pid_t tid, const Step& step) {
         FinishCreated(tid);
         BeginLoan(tid);
         if (thread = tree_.FindThread(tid); thread == nullptr) return;
-        if (IsLeaving(*thread) && thread->state.hold == HoldPhase::kHeld) DetachHeld(*thread);
+        if (IsLeaving(*thread) && thread->state.hold == HoldPhase::kHeld) LeaveWhenHeld(*thread);
         break;
       case Action::kForget:
         Forget(*thread);
