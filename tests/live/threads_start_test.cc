@@ -1,7 +1,9 @@
 // Threads that are made in a process from outside, and started with chosen registers.
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstring>
 
 #include "live/started_program.h"
 #include "supervisor/proc_facts.h"
@@ -101,6 +103,99 @@ TEST(CreatedThread, DoesNotKeepItsProcessAlive) {
   program.ExpectEnd();
   AwaitEnd(program.process);
 }
+
+// ---- who makes them ----
+
+// One thread, in an exception: it makes the call, and is in the same exception afterwards.
+TEST(LentThread, InAnExceptionStaysInIt) {
+  const zx::Port port = MakePort();
+  const Program program = Spawn({"/bin/sh", "-c", "kill -SEGV $$; exit 1"});
+  ASSERT_EQ(program.process.bind_exception_port(port, 3, 0), ZX_OK) << zxl_last_error();
+  ASSERT_EQ(program.process.start(), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(NextPacket(port).type, ZX_EXCP_GENERAL);
+  zxl_exception_info_t before = {};
+  zx_thread_state_general_regs_t regs_before = {};
+  ASSERT_EQ(program.thread.get_exception(&before), ZX_OK) << zxl_last_error();
+  ASSERT_EQ(program.thread.read_state(ZX_THREAD_STATE_GENERAL_REGS, &regs_before, sizeof(regs_before)), ZX_OK);
+  for (int i = 0; i < 3; ++i) {
+    zx::Thread made;
+    ASSERT_EQ(zx::Thread::create(program.process, "made", 4, 0, &made), ZX_OK) << zxl_last_error();
+    EXPECT_EQ(StateOf(program.thread), ZX_THREAD_STATE_BLOCKED_EXCEPTION);
+  }
+  zxl_exception_info_t after = {};
+  zx_thread_state_general_regs_t regs_after = {};
+  ASSERT_EQ(program.thread.get_exception(&after), ZX_OK) << zxl_last_error();
+  ASSERT_EQ(program.thread.read_state(ZX_THREAD_STATE_GENERAL_REGS, &regs_after, sizeof(regs_after)), ZX_OK);
+  EXPECT_EQ(std::memcmp(&before, &after, sizeof(before)), 0);
+  EXPECT_EQ(std::memcmp(&regs_before, &regs_after, sizeof(regs_before)), 0);
+  // It dies of that signal, sent by itself.
+  ASSERT_EQ(program.thread.resume(ZX_RESUME_EXCEPTION | ZX_RESUME_TRY_NEXT), ZX_OK) << zxl_last_error();
+  AwaitEnd(program.process);
+  int32_t status = 0;
+  ASSERT_EQ(program.process.get_wait_status(&status), ZX_OK);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(WTERMSIG(status), SIGSEGV);
+}
+
+// A fault whose handler says "go on" happens again, with all that the kernel said of it.
+TEST(LentThread, FaultsAgainWhereItFaulted) {
+  const zx::Port port = MakePort();
+  StartedProgram program;
+  const zx::Thread faulting = program.Create();
+  ASSERT_EQ(faulting.bind_exception_port(port, 3, 0), ZX_OK) << zxl_last_error();
+  ASSERT_EQ(faulting.start(0x1230, program.Stack(), 0, 0), ZX_OK) << zxl_last_error();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(NextPacket(port).type, ZX_EXCP_FATAL_PAGE_FAULT);
+    zxl_exception_info_t info = {};
+    ASSERT_EQ(faulting.get_exception(&info), ZX_OK) << zxl_last_error();
+    EXPECT_EQ(info.address, 0x1230U);
+    EXPECT_EQ(info.code, SEGV_MAPERR);
+    const zx::Thread made = program.Create();
+    ASSERT_EQ(faulting.resume(ZX_RESUME_EXCEPTION), ZX_OK) << zxl_last_error();
+  }
+  EXPECT_EQ(NextPacket(port).type, ZX_EXCP_FATAL_PAGE_FAULT);
+  EXPECT_EQ(faulting.kill(), ZX_OK);
+  AwaitExit(faulting);
+  program.ExpectEnd();
+}
+
+TEST(LentThread, OfAProcessThatIsStoppedStaysStopped) {
+  StartedProgram program;
+  program.child().Signal(SIGSTOP);
+  EXPECT_TRUE(WaitUntil([&] { return test::StateOf(program.pid()) == 'T' || test::StateOf(program.pid()) == 't'; }));
+  const zx::Thread made = program.Create();
+  EXPECT_EQ(StateOf(made), ZX_THREAD_STATE_NEW);
+  program.child().Signal(SIGCONT);
+  EXPECT_EQ(program.Ask().counter, 0);
+  program.ExpectEnd();
+}
+
+TEST(LentThread, OfAProcessThatWasNotStartedIsItsFirst) {
+  const Program program = Spawn({"/bin/sleep", "0"});
+  zx::Thread made;
+  ASSERT_EQ(zx::Thread::create(program.process, "made", 4, 0, &made), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(StateOf(program.thread), ZX_THREAD_STATE_NEW);
+  made.reset();
+  ASSERT_EQ(program.process.start(), ZX_OK) << zxl_last_error();
+  AwaitEnd(program.process);
+  EXPECT_EQ(InfoOf(program.process).return_code, 0);
+}
+
+// The filter's own answer is for us, not for the program's handler.
+class FilteredProgram : public testing::TestWithParam<const char*> {};
+
+TEST_P(FilteredProgram, SaysThatItMayMakeNone) {
+  StartedProgram program(GetParam());
+  for (int i = 0; i < 3; ++i) {
+    zx::Thread made;
+    EXPECT_EQ(zx::Thread::create(program.process, "made", 4, 0, &made), ZX_ERR_ACCESS_DENIED);
+    EXPECT_NE(std::string(zxl_last_error()).find("seccomp"), std::string::npos) << zxl_last_error();
+    EXPECT_EQ(program.Ask().counter, 0);
+  }
+  program.ExpectEnd();
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, FilteredProgram, testing::Values("errno", "trap"));
 
 // ---- starting ----
 

@@ -1,13 +1,18 @@
 // A process in which threads are made and started from outside. It says where its pieces are and then waits for commands on its
 // standard input, a byte each: 'p' prints what was seen, 'e' ends it, the end of the input too.
 #define _GNU_SOURCE
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <zircon/errors.h>
 #include <zxtask/target.h>
@@ -100,7 +105,25 @@ static void* Serve(void* unused) {
   return unused;
 }
 
+static void OnSys(int signo) { atomic_fetch_add(&counter, signo); }
+
+// From now on the program may not call clone.
+static int ForbidClone(uint32_t action) {
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, action),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const struct sock_fprog program = {.len = 4, .filter = code};
+  signal(SIGSYS, OnSys);
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
 int main(int argc, char** argv) {
+  if (argc > 1 && strcmp(argv[1], "errno") == 0 && ForbidClone(SECCOMP_RET_ERRNO | 1) != 0) return 94;
+  if (argc > 1 && strcmp(argv[1], "trap") == 0 && ForbidClone(SECCOMP_RET_TRAP) != 0) return 95;
   char* stacks = mmap(NULL, (size_t)kStackBytes * kStacks, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stacks == MAP_FAILED) return 90;
