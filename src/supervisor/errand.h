@@ -24,6 +24,7 @@ class Errand {
   enum class Phase : uint8_t {
     kGoing,   // the call's entry stop is to come
     kInCall,  // its exit stop is to come
+    kFiltered,  // a filter of the program has kept it from being made; the signal that says so is to come
     kComing,  // the last stop is to come
     kBack,    // it stands as before, once its registers are put back
   };
@@ -69,19 +70,27 @@ class Errand {
     phase_ = Phase::kBack;
     return Next::kStay;
   }
-  // A filter of the program answered with a signal instead of making the call.
-  void Refuse(int64_t result) { refused_ = result; }
+  // In place of the exit stop: there is one, but a filter has answered with a signal instead of making the call.
+  [[nodiscard]] Next OnFiltered() { return phase_ = Phase::kFiltered, Next::kGoOn; }
+  // That signal's stop. `result` is what the call counts to have returned.
+  [[nodiscard]] Next OnFilterSignal(int64_t result) {
+    if (phase_ == Phase::kComing) return Next::kRun;
+    result_ = result;
+    phase_ = Phase::kComing;
+    return Next::kComeBack;
+  }
 
   [[nodiscard]] Phase phase() const { return phase_; }
   [[nodiscard]] Return return_by() const { return return_; }
   // Of the call, once the thread has come out of it.
-  [[nodiscard]] int64_t result() const { return refused_ != 0 ? refused_ : result_; }
+  [[nodiscard]] int64_t result() const { return result_; }
 
   // What is put back at the end.
   arch::Registers registers{};
   uint64_t signal_mask = 0;
   std::optional<siginfo_t> signal;
   int carrier = 0;  // brings a thread back that stood at a signal
+  bool made_task = false;  // the call has made one, as its event said
   // A thread that job control stopped meanwhile has to be stopped again.
   bool job_stopped = false;
   // Called once: with the call's result, or when the thread is gone before.
@@ -94,7 +103,6 @@ class Errand {
   Phase phase_ = Phase::kGoing;
   Return return_;
   int64_t result_ = 0;
-  int64_t refused_ = 0;
 };
 
 }  // namespace zxctl

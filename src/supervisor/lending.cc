@@ -257,16 +257,25 @@ int Tracer::PickCarrier(const Thread& thread) {
   return carrier;
 }
 
+// At a system-call stop of its: SECCOMP_RET_TRAP has skipped the call, and left something that looks like a result.
+bool Tracer::IsFiltered(const Thread& thread, int64_t result) {
+  const Errand& errand = *thread.errand;
+  if (errand.phase() != Errand::Phase::kInCall || errand.made_task || result < 0) return false;
+  return (ops_.ReadPendingSignals(thread.tid) & Bit(SIGSYS)) != 0;
+}
+
 void Tracer::OnErrandStop(Thread& thread, const WaitStatus& status) {
   Errand& errand = *thread.errand;
   switch (status.kind) {
     case WaitKind::kSyscallStop: {
       arch::Registers registers{};
       if (!ops_.GetRegisters(thread.tid, registers).ok()) return;
-      return CarryOn(thread, errand.OnSyscallStop(arch::SystemCallResult(registers)), 0);
+      const int64_t result = arch::SystemCallResult(registers);
+      return CarryOn(thread, IsFiltered(thread, result) ? errand.OnFiltered() : errand.OnSyscallStop(result), 0);
     }
     case WaitKind::kClone: {
       uint64_t child = 0;
+      errand.made_task = true;
       if (thread.lends && ops_.GetEventMessage(thread.tid, child).ok()) TakeInCreated(thread, static_cast<pid_t>(child));
       return CarryOn(thread, errand.OnEventStop(), 0);
     }
@@ -297,8 +306,7 @@ void Tracer::OnErrandSignal(Thread& thread, int signo) {
   siginfo_t info{};
   if (!ops_.GetSiginfo(thread.tid, info).ok()) return;
   if (signo == SIGSYS && info.si_code == kSysSeccomp) {
-    errand.Refuse(-EPERM);
-    return CarryOn(thread, errand.OnSignalStop(false), 0);
+    return CarryOn(thread, errand.OnFilterSignal(-EPERM), 0);
   }
   const bool ours = signo == errand.carrier && info.si_code == SI_TKILL && errand.phase() == Errand::Phase::kComing;
   if (ours) return EndAt(thread, errand.OnSignalStop(true), PtraceStop::kSignal);

@@ -208,6 +208,7 @@ class Tracer {
   void FailRequests(Process& process);
   [[nodiscard]] static uint64_t MaskOf(const Errand& errand);
   int PickCarrier(const Thread& thread);
+  bool IsFiltered(const Thread& thread, int64_t result);
   void OnErrandStop(Thread& thread, const WaitStatus& status);
   void OnErrandSignal(Thread& thread, int signo);
   void CarryOn(Thread& thread, Errand::Next next, int signo);

@@ -62,9 +62,10 @@ TEST(Errand, ErrorsOfTheCallAreItsResult) {
 TEST(Errand, AFiltersSignalIsARefusal) {
   Errand errand(Errand::Return::kTrap);
   EXPECT_EQ(errand.OnSyscallStop(-38), Next::kGoOn);
-  EXPECT_EQ(errand.OnSyscallStop(56), Next::kComeBack);
-  errand.Refuse(-1);
-  EXPECT_EQ(errand.OnSignalStop(false), Next::kRun);
+  EXPECT_EQ(errand.OnFiltered(), Next::kGoOn);
+  // A stop for job control comes first.
+  EXPECT_EQ(errand.OnTrapStop(), Next::kGoOn);
+  EXPECT_EQ(errand.OnFilterSignal(-1), Next::kComeBack);
   EXPECT_EQ(errand.OnTrapStop(), Next::kStay);
   EXPECT_EQ(errand.result(), -1);
 }
