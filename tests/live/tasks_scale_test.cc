@@ -201,15 +201,14 @@ TEST(TaskScale, TheWorkForAThreadIsTheSameAmongFewAndMany) {
 }
 
 // In bytes: what the tracer has for itself.
+// Of its program's file a process has as much for itself as no other process of the same program happens to map: that does
+// not count.
 int64_t MemoryOf(pid_t pid) {
   const std::string text = ProcText(pid, "smaps_rollup");
-  int64_t kilobytes = 0;
-  for (const char* field : {"\nPrivate_Clean:", "\nPrivate_Dirty:"}) {
-    const size_t at = text.find(field);
-    EXPECT_NE(at, std::string::npos) << text;
-    if (at != std::string::npos) kilobytes += std::atoll(text.c_str() + at + std::string(field).size());
-  }
-  return kilobytes * 1024;
+  const std::string field = "\nAnonymous:";
+  const size_t at = text.find(field);
+  EXPECT_NE(at, std::string::npos) << text;
+  return at == std::string::npos ? 0 : std::atoll(text.c_str() + at + field.size()) * 1024;
 }
 
 // The next task has a tracer that has had none before.
