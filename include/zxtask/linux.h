@@ -29,8 +29,8 @@ typedef struct zxl_spawn_args {
 
 #define ZXL_SPAWN_START ((uint32_t)1u)     // do not park at the program's first instruction
 #define ZXL_SPAWN_NEW_PGRP ((uint32_t)2u)  // a process group of its own
-// A call with a timeout that a suspend has interrupted ends when it would have without; otherwise it may end late by what it
-// had waited before its first suspend. Costs the suspend of a sleeping thread some 100 us. Children inherit it.
+// A call with a timeout that a suspend has interrupted ends when it would have without, as far as the scheduler tells; otherwise
+// it may end late by what it had waited before its first suspend. Costs the suspend of a sleeping thread some 100 us. Children inherit it.
 #define ZXL_SPAWN_EXACT_TIMEOUTS ((uint32_t)4u)
 #define ZXL_ATTACH_EXACT_TIMEOUTS ((uint32_t)4u)
 

@@ -83,7 +83,7 @@ void Tracer::RestartCall(Thread& thread, arch::Registers& registers, const arch:
 void Tracer::NoteSleep(Thread& thread) {
   thread.sleep.reset();
   if (thread.process == nullptr || !thread.process->exact_timeouts || thread.watch != nullptr) return;
-  thread.sleep = ops_.ReadSleep(thread.process->pid, thread.tid);
+  thread.sleep = ops_.LookAtSleep(thread.process->pid, thread.tid);
 }
 
 // Of a call that has just been broken off for the first time.
@@ -91,8 +91,8 @@ int64_t Tracer::StartOfCall(const Thread& thread) {
   const int64_t now = clock_.NowNs();
   if (!thread.sleep) return now;
   // It has given up its CPU once more, to stop here. If it has done so twice it was in another call when it was looked at.
-  const auto switches = ops_.ReadSwitches(thread.process->pid, thread.tid);
-  return switches == thread.sleep->switches + 1 ? std::min(now, thread.sleep->since_ns) : now;
+  const auto stands = ops_.LookAtSleep(thread.process->pid, thread.tid);
+  return stands ? std::min(now, SleptSince(*thread.sleep, *stands).value_or(now)) : now;
 }
 
 template <typename T>

@@ -33,8 +33,7 @@ class LinuxPtraceOps final : public PtraceOps {
   bool IsTracee(pid_t tid) override;
   bool IsThreadOf(pid_t tgid, pid_t tid) override;
   size_t ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) override;
-  std::optional<Sleep> ReadSleep(pid_t tgid, pid_t tid) override { return zxctl::ReadSleep(tgid, tid); }
-  std::optional<uint64_t> ReadSwitches(pid_t tgid, pid_t tid) override { return zxctl::ReadSwitches(tgid, tid); }
+  std::optional<SleepLook> LookAtSleep(pid_t tgid, pid_t tid) override { return zxctl::LookAtSleep(tgid, tid); }
   bool ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& caught) override;
   int ReadSeccompMode(pid_t tid) override;
   size_t ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) override;

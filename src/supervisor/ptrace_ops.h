@@ -90,9 +90,8 @@ class PtraceOps {
   virtual bool IsThreadOf(pid_t tgid, pid_t tid) = 0;
   // The line of /proc/PID/task/TID/stat. `fd` caches the open file between calls. Empty when the task is gone.
   virtual size_t ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) = 0;
-  // Since when a thread has been asleep, and how often it has given up its CPU: sleep_clock.h.
-  virtual std::optional<Sleep> ReadSleep(pid_t tgid, pid_t tid) = 0;
-  virtual std::optional<uint64_t> ReadSwitches(pid_t tgid, pid_t tid) = 0;
+  // Since when a thread has been asleep: sleep_clock.h.
+  virtual std::optional<SleepLook> LookAtSleep(pid_t tgid, pid_t tid) = 0;
   // SigIgn and SigCgt of /proc/TID/status, for real-time signals, which stat does not show.
   virtual bool ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& caught) = 0;
   // SigPnd and ShdPnd of /proc/TID/status: what waits for the thread, or for any of its process.

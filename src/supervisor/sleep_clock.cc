@@ -43,49 +43,29 @@ std::optional<Schedule> ReadSchedule(pid_t tgid, pid_t tid) {
   return text ? ParseSchedule(*text) : std::nullopt;
 }
 
-// The CPU that a sleeping thread was on last; nothing when it does not sleep.
+// The CPU that a thread was on last which sleeps or stands; nothing when it runs.
 std::optional<size_t> CpuOfSleeper(pid_t tgid, pid_t tid) {
   const auto stat = ReadFile(fmt::format("/proc/{}/task/{}/stat", tgid, tid), kStatBytes);
   if (!stat) return std::nullopt;
   const std::string_view state = StatFieldsFrom(*stat, kStateField);
   size_t cpu = 0;
-  const bool sleeps = state.starts_with('S') || state.starts_with('D');
-  if (!sleeps || !TakeNumber(StatFieldsFrom(*stat, kProcessorField), cpu)) return std::nullopt;
+  const bool rests = !state.empty() && std::string_view("SDt").find(state.front()) != std::string_view::npos;
+  if (!rests || !TakeNumber(StatFieldsFrom(*stat, kProcessorField), cpu)) return std::nullopt;
   return cpu;
 }
 
-// Keeps the calling thread on one CPU.
-class StayOn {
- public:
-  explicit StayOn(size_t cpu) {
-    if (cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof(before_), &before_) != 0) return;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    there_ = sched_setaffinity(0, sizeof(one), &one) == 0;
-  }
-  StayOn(const StayOn&) = delete;
-  StayOn& operator=(const StayOn&) = delete;
-  ~StayOn() {
-    if (there_) sched_setaffinity(0, sizeof(before_), &before_);
-  }
-  [[nodiscard]] bool there() const { return there_; }
-
- private:
-  cpu_set_t before_{};
-  bool there_ = false;
-};
-
-// By how much CLOCK_MONOTONIC is ahead of a CPU's clock, or more; nothing when we may not run there.
+// By how much CLOCK_MONOTONIC is ahead of a CPU's clock, or more; nothing when we are not there.
 std::optional<int64_t> AheadOf(size_t cpu) {
-  const StayOn stay(cpu);
-  if (!stay.there()) return std::nullopt;
-  // Has the scheduler note the time for us.
+  unsigned before = 0;
+  unsigned after = 0;
   timespec used{};
+  if (getcpu(&before, nullptr) != 0 || before != cpu) return std::nullopt;
+  // Has the scheduler note the time for us.
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
   const auto ours = ReadSchedule(getpid(), gettid());
-  if (!ours) return std::nullopt;
-  return MonotonicNs() - ours->exec_start_ns;
+  const int64_t now = MonotonicNs();
+  if (!ours || getcpu(&after, nullptr) != 0 || after != cpu) return std::nullopt;
+  return now - ours->exec_start_ns;
 }
 
 }  // namespace
@@ -110,21 +90,25 @@ std::optional<Schedule> ParseSchedule(std::string_view sched) {
 
 bool TellsSleep() { return ReadSchedule(getpid(), gettid()).has_value(); }
 
-std::optional<Sleep> ReadSleep(pid_t tgid, pid_t tid) {
+std::optional<SleepLook> LookAtSleep(pid_t tgid, pid_t tid) {
   const auto schedule = ReadSchedule(tgid, tid);
   const auto cpu = CpuOfSleeper(tgid, tid);
   if (!schedule || !cpu) return std::nullopt;
-  const auto ahead = AheadOf(*cpu);
-  if (!ahead) return std::nullopt;
-  const int64_t now = MonotonicNs();
-  const int64_t slept = std::max<int64_t>(now - (schedule->exec_start_ns + *ahead), 0);
-  return Sleep{.since_ns = now - slept + slept / kDriftShare, .switches = schedule->voluntary_switches};
+  return SleepLook{.cpu = *cpu, .schedule = *schedule, .now_ns = MonotonicNs(), .ahead_ns = AheadOf(*cpu)};
 }
 
-std::optional<uint64_t> ReadSwitches(pid_t tgid, pid_t tid) {
-  const auto schedule = ReadSchedule(tgid, tid);
-  if (!schedule) return std::nullopt;
-  return schedule->voluntary_switches;
+std::optional<int64_t> SleptSince(const SleepLook& before, const SleepLook& after) {
+  if (after.schedule.voluntary_switches != before.schedule.voluntary_switches + 1) return std::nullopt;
+  int64_t slept = 0;
+  if (before.cpu == after.cpu) {
+    slept = after.schedule.exec_start_ns - before.schedule.exec_start_ns;
+  } else if (before.ahead_ns) {
+    slept = after.now_ns - (before.schedule.exec_start_ns + *before.ahead_ns);
+  } else {
+    return std::nullopt;
+  }
+  slept = std::max<int64_t>(slept, 0);
+  return after.now_ns - slept + slept / kDriftShare;
 }
 
 }  // namespace zxctl

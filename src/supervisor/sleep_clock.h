@@ -1,8 +1,10 @@
 // Since when a thread has been asleep.
 //
 // The scheduler notes for each thread, on a clock of each CPU's own, when it last gave the CPU up
-// (/proc/PID/task/TID/sched). What that is on CLOCK_MONOTONIC, which timeouts count by, is found by going to that CPU and
-// looking at both. The answer is never early: what can be wrong about it makes the sleep look shorter.
+// (/proc/PID/task/TID/sched). A thread is looked at while it sleeps, and again when it has been stopped: the difference is
+// how long it slept, if both notes are of one CPU. If it was woken on another one, what the reader knows of the first CPU's
+// clock helps, should the reader itself be there at one of the two looks; else nobody can tell. The answer is never early:
+// what can be wrong about it makes the sleep look shorter.
 #pragma once
 
 #include <sys/types.h>
@@ -13,26 +15,31 @@
 
 namespace zxctl {
 
-struct Sleep {
-  int64_t since_ns = 0;   // CLOCK_MONOTONIC
-  uint64_t switches = 0;  // how often the thread had given up its CPU by then
-};
-
 // What the scheduler says of a thread.
 struct Schedule {
-  int64_t exec_start_ns = 0;  // on the clock of its CPU
+  int64_t exec_start_ns = 0;  // when it got or gave up its CPU, on the clock of that CPU
   uint64_t voluntary_switches = 0;
 };
 
 // From the text of a sched file; nothing when it says no such thing.
 [[nodiscard]] std::optional<Schedule> ParseSchedule(std::string_view sched);
 
+// A look at a thread that sleeps, or stands.
+struct SleepLook {
+  size_t cpu = 0;
+  Schedule schedule;
+  int64_t now_ns = 0;  // CLOCK_MONOTONIC, after the look
+  // By how much CLOCK_MONOTONIC is ahead of that CPU's clock, or more; nothing when the reader was on another CPU.
+  std::optional<int64_t> ahead_ns;
+};
+
 // True when this kernel says since when a thread sleeps.
 [[nodiscard]] bool TellsSleep();
-// Nothing when the thread does not sleep, or nobody can tell since when. Moves the calling thread to the CPU that the other
-// one was on last, and back: some 50 us where nobody else wants that CPU.
-[[nodiscard]] std::optional<Sleep> ReadSleep(pid_t tgid, pid_t tid);
-// How often the thread has given up its CPU; nothing when it is gone.
-[[nodiscard]] std::optional<uint64_t> ReadSwitches(pid_t tgid, pid_t tid);
+// Nothing when the thread runs, or is gone. Some 50 us.
+[[nodiscard]] std::optional<SleepLook> LookAtSleep(pid_t tgid, pid_t tid);
+
+// When the sleep began that `before` saw and that was over when the thread came to where `after` sees it, on CLOCK_MONOTONIC;
+// nothing when it was in more than one sleep meanwhile, or when that cannot be told. Pure.
+[[nodiscard]] std::optional<int64_t> SleptSince(const SleepLook& before, const SleepLook& after);
 
 }  // namespace zxctl

@@ -63,14 +63,14 @@ struct Thread {
   UniqueFd stat_fd;  // its stat file, once it was looked at
   // After a job-control stop the interrupted call fails with EINTR, supervised or not, until the next call.
   bool job_stop_broke_call = false;
-  bool would_die = false;       // of the signal it stands at, if that is delivered
-  bool suspend_flag = false;    // set by a suspend without a token
-  bool told_suspended = false;  // what the observer heard last
-  uint32_t suspends = 0;        // tokens
-  int wait_status = 0;          // once it is gone
-  int64_t held_since_ns = 0;    // while it is held; 0: it is not
-  std::optional<Sleep> sleep;   // that an interrupt has ended, in a process with exact timeouts
-  bool counts_no_time = false;  // the call that its last interrupt broke off, if any, keeps no time in its memory
+  bool would_die = false;          // of the signal it stands at, if that is delivered
+  bool suspend_flag = false;       // set by a suspend without a token
+  bool told_suspended = false;     // what the observer heard last
+  uint32_t suspends = 0;           // tokens
+  int wait_status = 0;             // once it is gone
+  int64_t held_since_ns = 0;       // while it is held; 0: it is not
+  std::optional<SleepLook> sleep;  // that an interrupt has ended, in a process with exact timeouts
+  bool counts_no_time = false;     // the call that its last interrupt broke off, if any, keeps no time in its memory
   KillPhase kill = KillPhase::kNone;
   bool exit_option = false;          // it has PTRACE_O_TRACEEXIT
   bool may_make_thread = false;      // it may have been making a thread, untraced, when it was seized

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace zxctl {
 
@@ -180,14 +181,9 @@ size_t FakePtraceOps::ReadStat(pid_t /*tgid*/, pid_t tid, UniqueFd& /*fd*/, char
   return length;
 }
 
-std::optional<Sleep> FakePtraceOps::ReadSleep(pid_t /*tgid*/, pid_t tid) {
-  const FakeTracee* tracee = Living(tid);
-  return tracee == nullptr ? std::nullopt : tracee->sleep;
-}
-
-std::optional<uint64_t> FakePtraceOps::ReadSwitches(pid_t /*tgid*/, pid_t tid) {
-  const FakeTracee* tracee = Living(tid);
-  return tracee == nullptr ? std::nullopt : std::optional(tracee->switches);
+std::optional<SleepLook> FakePtraceOps::LookAtSleep(pid_t /*tgid*/, pid_t tid) {
+  FakeTracee* tracee = Living(tid);
+  return tracee == nullptr ? std::nullopt : std::exchange(tracee->sleep, tracee->stands);
 }
 
 bool FakePtraceOps::ReadSignalMasks(pid_t /*tid*/, uint64_t& ignored, uint64_t& caught) {

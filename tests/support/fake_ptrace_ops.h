@@ -32,8 +32,8 @@ struct FakeTracee {
   arch::Registers registers{};
   bool compat = false;
   std::string stat_line;
-  std::optional<Sleep> sleep;
-  uint64_t switches = 0;
+  std::optional<SleepLook> sleep;
+  std::optional<SleepLook> stands;  // looked at next
   int seccomp = 0;
   TaskFacts facts;  // tid and process are filled in
   int64_t socket_timeout_ns = 0;
@@ -82,8 +82,7 @@ class FakePtraceOps : public PtraceOps {
   bool IsTracee(pid_t tid) override;
   bool IsThreadOf(pid_t tgid, pid_t tid) override;
   size_t ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) override;
-  std::optional<Sleep> ReadSleep(pid_t tgid, pid_t tid) override;
-  std::optional<uint64_t> ReadSwitches(pid_t tgid, pid_t tid) override;
+  std::optional<SleepLook> LookAtSleep(pid_t tgid, pid_t tid) override;
   bool ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& caught) override;
   int ReadSeccompMode(pid_t tid) override;
   size_t ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) override;
