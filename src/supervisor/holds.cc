@@ -190,7 +190,7 @@ uint64_t Tracer::FindSystemCallInstruction(const Thread& thread, const arch::Reg
   if (const uint64_t before = arch::Pc(registers) - arch::kSystemCallInstruction.size(); holds_one(before))
     return before;
   const auto vdso = ops_.FindVdso(thread.process->pid);
-  for (uint64_t address = vdso.first; address < vdso.second; ++address) {
+  for (uint64_t address = vdso.first; address < vdso.second; address += arch::kCodeAlignment) {
     if (holds_one(address)) return address;
   }
   return 0;

@@ -72,6 +72,9 @@ struct Thread {
   bool may_make_thread = false;      // it may have been making a thread, untraced, when it was seized
   std::unique_ptr<CallWatch> watch;  // a call that was restarted and has a timeout
   std::unique_ptr<FirstFault> first_fault;
+  // With which a call was set to run again, where that outlives handlers. While they are the same the call has not begun, or
+  // has been broken off just as it was before.
+  std::unique_ptr<arch::Registers> restarted;
 };
 
 // A wish to stop all threads of a process.
@@ -97,8 +100,8 @@ struct Process {
   bool filtered = false;    // it has a seccomp filter: all its threads stop at exit, not only the leader
   bool looked_for_filter = false;
   bool exact_timeouts = false;  // a suspended call ends when it would have, whatever it had waited before
-  bool debugged = false;   // somebody wants to hear of its threads' starts and exits
-  bool detaching = false;  // its threads are let go as they stop
+  bool debugged = false;        // somebody wants to hear of its threads' starts and exits
+  bool detaching = false;       // its threads are let go as they stop
   AtExec at_exec = AtExec::kNothing;
   bool parked = false;       // stands at its first instruction until it is started
   bool tells_start = false;  // it was started; those who want to know are told once it has its final registers

@@ -13,6 +13,7 @@
 #include "live/core_subject.h"
 #include "report/core_writer.h"
 #include "support/child_process.h"
+#include "support/programs32.h"
 #include "support/supervised.h"
 #include "support/temp_dir.h"
 #include "support/tiny_disk.h"
@@ -114,6 +115,7 @@ TEST_F(CoreTest, OfASupervisedProgramHasTheFloatingPointRegisters) {
 }
 
 TEST_F(CoreTest, OfA32BitProgramIsA32BitCore) {
+  ZX_NEEDS_PROGRAMS32();
   const std::string program = TargetPath("target_fault_32");
   (void)RunCommand(Supervised({program, "null_write"}, {"--core=" + dir_.path(), "--report=none"}));
   ASSERT_EQ(dir_.List().size(), 1U);

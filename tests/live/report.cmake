@@ -1,6 +1,6 @@
 # Reports of real crashes, taken with plain ptrace.
 set(report_targets target_fault target_fault_static target_fault_static_pie target_fault_nopie target_fault_stripped
-  target_fault_frame_pointer target_fault_no_frames target_fault_debug_frame target_fault_32 target_fault_cxx target_fault_scribble
+  target_fault_frame_pointer target_fault_no_frames target_fault_debug_frame ${fault_32} target_fault_cxx target_fault_scribble
   target_fault_local target_fault_relative_dwarf4 target_fault_relative_dwarf5)
 foreach(name kinds builds hostile worker)
   zx_test(report_${name}_test LABEL live TIMEOUT 300

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "general_registers.h"
 #include "live/zx_tasks.h"
 #include "support/child_process.h"
 #include "support/handles.h"
@@ -248,7 +249,7 @@ TEST_P(GivesUp, AndTheExceptionIsAboutTheFirstFault) {
   zx_exception_report_t report = {};
   ASSERT_EQ(program.thread.get_info(ZX_INFO_THREAD_EXCEPTION_REPORT, &report, sizeof(report)), ZX_OK);
   EXPECT_EQ(report.header.type, ZX_EXCP_FATAL_PAGE_FAULT);
-  EXPECT_EQ(report.context.arch.x86_64.cr2, info.first_address);
+  EXPECT_EQ(FaultAddressOf(report.context.arch), info.first_address);
   EXPECT_EQ(program.thread.resume(kTryNext), ZX_OK) << zxl_last_error();
   AwaitEnd(program.process);
   EXPECT_EQ(WTERMSIG(WaitStatusOf(program.process)), SIGSEGV);

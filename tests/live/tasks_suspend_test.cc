@@ -13,6 +13,7 @@
 #include <filesystem>
 
 #include "base/clock.h"
+#include "general_registers.h"
 #include "support/child_process.h"
 #include "support/handles.h"
 #include "support/proc_view.h"
@@ -111,11 +112,12 @@ TEST(Suspend, WrittenRegistersAreWhereABlockedThreadGoesOn) {
   TaskHandle token = SuspendAndAwait(victim);
   auto registers = RegistersOf(victim);
   // The call returns at once, with this result.
-  registers.rax = 1;
+  SetReturned(registers, 1);
   EXPECT_EQ(zx_thread_write_state(victim.get(), ZX_THREAD_STATE_GENERAL_REGS, &registers, sizeof(registers)), ZX_OK);
-  const auto pc = registers.rip;
+  const auto pc = PcOf(registers);
   token = SuspendAndAwait(victim);
-  EXPECT_EQ(RegistersOf(victim).rip, pc);
+  auto now = RegistersOf(victim);
+  EXPECT_EQ(PcOf(now), pc);
   token.Close();
   held.Go();
   EXPECT_TRUE(held.child().Expect("joined"));

@@ -8,6 +8,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "machine_registers.h"
+
 namespace zxctl {
 namespace {
 
@@ -117,7 +119,7 @@ void TaskWorld::Exit(pid_t tid) {
   if (tracee == nullptr) return;
   if ((tracee->options & PTRACE_O_TRACEEXIT) == 0) return End(tid, 0);
   exiting_.insert(tid);
-  tracee->registers.orig_rax = SYS_exit;
+  test::SetCallInside(tracee->registers, SYS_exit);
   tracee->event_message = 0;
   tracee->statuses.push_back(EventStop(PTRACE_EVENT_EXIT));
 }

@@ -46,8 +46,16 @@ static void crash_here(int depth) {
                    :
                    : "m"(pattern), "r"((uintptr_t)local - 700 + 0x10)
                    : "xmm7", "memory");
-#else
-  *(volatile int*)((uintptr_t)local - 700 + 0x10) = (int)pattern[0];
+#elif defined(__aarch64__)
+  __asm__ volatile("ldr q7, %0\n\tstr wzr, [%1]"
+                   :
+                   : "m"(pattern), "r"((uintptr_t)local - 700 + 0x10)
+                   : "v7", "memory");
+#elif defined(__riscv)
+  __asm__ volatile("fld ft7, %0\n\tsw zero, 0(%1)"
+                   :
+                   : "m"(pattern), "r"((uintptr_t)local - 700 + 0x10)
+                   : "ft7", "memory");
 #endif
 }
 
