@@ -100,6 +100,10 @@ FaultExplanation ExplainBus(const FaultFacts& facts, const AddressSpace& space) 
   return out;
 }
 
+std::string ExplainPrivileged(const DecodedFault& instruction) {
+  return fmt::format("{} is allowed to the kernel only", instruction.text);
+}
+
 // ---- general protection -------------------------------------------------------------------------------------------
 
 FaultExplanation ExplainNonCanonical(const DecodedFault& instruction, const MemoryOperand& operand) {
@@ -134,7 +138,7 @@ FaultExplanation ExplainGeneralProtection(const FaultFacts& facts) {
   }
   FaultExplanation out{.address = std::nullopt, .text = {}};
   if (instruction.kind == InstructionKind::kPrivileged) {
-    out.text = fmt::format("{} is allowed to the kernel only", instruction.text);
+    out.text = ExplainPrivileged(instruction);
   } else if (instruction.kind == InstructionKind::kReturn) {
     out.text = fmt::format("{} found a return address that is not canonical: the stack has been overwritten",
                            instruction.text);
@@ -173,6 +177,7 @@ std::string ExplainPlacedTrap(const DecodedFault& instruction) {
 std::string ExplainIllegal(const FaultFacts& facts) {
   if (!facts.instruction) return "the bytes at pc are no instruction that this processor knows";
   if (IsPlacedTrap(facts)) return ExplainPlacedTrap(*facts.instruction);
+  if (facts.instruction->kind == InstructionKind::kPrivileged) return ExplainPrivileged(*facts.instruction);
   return fmt::format("this processor does not run {}", facts.instruction->text);
 }
 

@@ -34,6 +34,8 @@ struct UnwindLayout {
   size_t fp = 0;
   size_t count = 0;
   size_t word_bytes = 8;
+  // What libunwind calls pc; the other registers it numbers as DWARF does.
+  int libunwind_pc = 0;
   // Where a call leaves its return address; pc itself where that goes to the stack.
   size_t return_register = 0;
   // Of a frame record, from where the frame pointer points: the caller's frame pointer, and the return address.

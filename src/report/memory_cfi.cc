@@ -84,12 +84,13 @@ int AccessMem(unw_addr_space_t, unw_word_t address, unw_word_t* value, int write
 int AccessReg(unw_addr_space_t, unw_regnum_t number, unw_word_t* value, int write, void* arg) {
   const StepContext& context = ContextOf(arg);
   const auto index = static_cast<size_t>(number);
-  if (write != 0 || number < 0 || index >= context.layout->count) return -UNW_EBADREG;
-  if (index == context.layout->pc) {
+  if (write != 0 || number < 0) return -UNW_EBADREG;
+  if (number == context.layout->libunwind_pc) {
     *value = context.lookup_pc;
     return 0;
   }
-  if (!context.registers->Has(index)) return -UNW_EBADREG;
+  // Behind the general registers come those that nobody needs here.
+  if (index >= context.layout->pc || !context.registers->Has(index)) return -UNW_EBADREG;
   *value = context.registers->value[index];
   return 0;
 }
@@ -98,12 +99,13 @@ int NoFpReg(unw_addr_space_t, unw_regnum_t, unw_fpreg_t*, int, void*) { return -
 int NoResume(unw_addr_space_t, unw_cursor_t*, void*) { return -UNW_EINVAL; }
 int NoProcName(unw_addr_space_t, unw_word_t, char*, size_t, unw_word_t*, void*) { return -UNW_ENOINFO; }
 
-// libunwind numbers general registers as DWARF does, and pc behind them.
 UnwindRegisters RegistersAt(unw_cursor_t& cursor, const UnwindLayout& layout) {
   UnwindRegisters registers;
   for (size_t number = 0; number < layout.count; ++number) {
     unw_word_t value = 0;
-    if (unw_get_reg(&cursor, static_cast<unw_regnum_t>(number), &value) == 0) registers.Set(number, value);
+    // After a step the number for "ip" is that of where the return address was found; on arm64 pc's own is the old one.
+    const int asked = number == layout.pc ? int{UNW_REG_IP} : static_cast<int>(number);
+    if (unw_get_reg(&cursor, asked, &value) == 0) registers.Set(number, value);
   }
   return registers;
 }

@@ -94,6 +94,14 @@ NOINLINE void misaligned(void) {
   __asm__ volatile("movaps %%xmm0,(%0)" : : "r"(p) : "memory");
   sink++;
 }
+#elif defined(__aarch64__)
+NOINLINE void misaligned(void) {
+  static char room[64] __attribute__((aligned(16)));
+  char* p = room + 4;
+  long value;
+  __asm__ volatile("ldxr %0, [%1]" : "=r"(value) : "r"(p) : "memory");
+  sink = value;
+}
 #else
 NOINLINE void misaligned(void) {}
 #endif
@@ -256,12 +264,19 @@ NOINLINE void* wait_forever(void* tid) {
   return tid;
 }
 
+// What pause() calls.
+#ifdef SYS_pause
+enum { kPauseCall = SYS_pause };
+#else
+enum { kPauseCall = SYS_ppoll };
+#endif
+
 // Until the thread is in the call, and not on its way there.
 static void await_pause(pid_t tid) {
   char path[64];
   int call = -1;
   snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
-  while (call != SYS_pause) {
+  while (call != kPauseCall) {
     FILE* file = fopen(path, "r");
     if (file == NULL || fscanf(file, "%d", &call) != 1) call = -1;
     if (file != NULL) fclose(file);

@@ -46,7 +46,9 @@ std::array<uint64_t, 6> SystemCallArguments(const Registers& r) {
 
 int32_t MadeTask(const Registers& registers) {
   const auto result = static_cast<int64_t>(registers.x[0]);
-  if (!HasResult(registers) || result <= 0 || result > INT32_MAX) return 0;
+  // Inside a call the register holds an argument.
+  const bool made = registers.place == CallPlace::kAfter && MakesThread(SystemCallNumber(registers));
+  if (!made || result <= 0 || result > INT32_MAX) return 0;
   return static_cast<int32_t>(result);
 }
 

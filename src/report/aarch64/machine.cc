@@ -12,8 +12,13 @@ namespace {
 
 // x0 to x30, sp, pc. The frame pointer points to {the caller's, the return address}. Above bit 48 of a return address there
 // may be a signature.
-constexpr UnwindLayout kLayout{
-    .pc = 32, .sp = 31, .fp = 29, .count = 33, .return_register = 30, .address_mask = (uint64_t{1} << 48) - 1};
+constexpr UnwindLayout kLayout{.pc = 32,
+                               .sp = 31,
+                               .fp = 29,
+                               .count = 33,
+                               .libunwind_pc = 32,
+                               .return_register = 30,
+                               .address_mask = (uint64_t{1} << 48) - 1};
 
 using CodeWord = uint32_t;
 constexpr size_t kInstructionBytes = sizeof(CodeWord);

@@ -11,8 +11,14 @@ namespace zxctl::report {
 namespace {
 
 // x0 to x31, pc. The frame pointer points behind {the caller's, the return address}.
-constexpr UnwindLayout kLayout{
-    .pc = 32, .sp = 2, .fp = 8, .count = 33, .return_register = 1, .saved_fp_offset = -16, .return_offset = -8};
+constexpr UnwindLayout kLayout{.pc = 32,
+                               .sp = 2,
+                               .fp = 8,
+                               .count = 33,
+                               .libunwind_pc = 64,
+                               .return_register = 1,
+                               .saved_fp_offset = -16,
+                               .return_offset = -8};
 
 // li a7, 139; ecall
 constexpr std::array<uint32_t, 2> kSigreturn = {0x08b00893, 0x00000073};

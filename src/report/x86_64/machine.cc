@@ -10,7 +10,8 @@
 namespace zxctl::report {
 namespace {
 
-constexpr UnwindLayout kLayout64{.pc = 16, .sp = 7, .fp = 6, .count = 17, .word_bytes = 8, .return_register = 16};
+constexpr UnwindLayout kLayout64{
+    .pc = 16, .sp = 7, .fp = 6, .count = 17, .word_bytes = 8, .libunwind_pc = 16, .return_register = 16};
 constexpr UnwindLayout kLayout32{
     .pc = 8, .sp = 4, .fp = 5, .count = 9, .word_bytes = 4, .return_register = 8, .return_offset = 4};
 

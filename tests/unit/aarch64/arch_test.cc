@@ -122,6 +122,11 @@ TEST(Aarch64SetResult, LeavesNoCallToRestart) {
 TEST(Aarch64MadeTask, IsThePositiveResultOfACall) {
   EXPECT_EQ(MadeTask(Ended(220, 4711, 0)), 4711);
   EXPECT_EQ(MadeTask(Ended(220, -EAGAIN, 0)), 0);
+  EXPECT_EQ(MadeTask(Ended(kRecvfrom, 4711, 0)), 0) << "a call that makes no task";
+  Registers inside = Ended(220, 17, 0);
+  inside.kernel_call = 220;
+  NoteCode(inside, {}, 0);
+  EXPECT_EQ(MadeTask(inside), 0) << "its flags";
   Registers outside = At(kNop, kNop);
   outside.x[0] = 4711;
   EXPECT_EQ(MadeTask(outside), 0);

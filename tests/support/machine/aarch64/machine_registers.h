@@ -31,4 +31,9 @@ inline void SetCallToRunAgain(arch::Registers& registers, int64_t number) {
   return registers.place == arch::generic::CallPlace::kBefore;
 }
 
+// The register that target_core fills, what gdb shows of it, and something that it says of the floating-point registers.
+inline constexpr const char* kFilledRegister = "$v7.d.u";
+inline constexpr const char* kFilledValue = "{0x1122334455667788, 0x99aabbccddeeff00}";
+inline constexpr const char* kFloatText = "d7 ";
+
 }  // namespace zxctl::test

@@ -25,6 +25,10 @@ inline void SetReturned(GeneralRegs& registers, int64_t result) {
   registers.pc += kInstructionBytes;
 }
 
+// Those that target_held has set to 0x2222 and 0xffff while it spins.
+[[nodiscard]] inline uint64_t SecondKnown(const GeneralRegs& registers) { return registers.a1; }
+[[nodiscard]] inline uint64_t LastKnown(const GeneralRegs& registers) { return registers.t6; }
+
 // The address that a report about a page fault tells.
 [[nodiscard]] inline uint64_t FaultAddressOf(const zx_exception_arch_t& context) { return context.riscv_64.tval; }
 

@@ -31,4 +31,9 @@ inline void SetCallToRunAgain(arch::Registers& registers, int64_t number) {
   return registers.place == arch::generic::CallPlace::kBefore;
 }
 
+// The register that target_core fills, what gdb shows of it, and something that it says of the floating-point registers.
+inline constexpr const char* kFilledRegister = "$ft7";
+inline constexpr const char* kFilledValue = "0x1122334455667788";
+inline constexpr const char* kFloatText = "ft7";
+
 }  // namespace zxctl::test

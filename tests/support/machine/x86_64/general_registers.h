@@ -22,6 +22,10 @@ inline void SetCall(GeneralRegs& registers, int64_t number, uint64_t argument) {
 // Of a thread that was in a call: the call has returned this.
 inline void SetReturned(GeneralRegs& registers, int64_t result) { registers.rax = static_cast<uint64_t>(result); }
 
+// Those that target_held has set to 0x2222 and 0xffff while it spins.
+[[nodiscard]] inline uint64_t SecondKnown(const GeneralRegs& registers) { return registers.rbx; }
+[[nodiscard]] inline uint64_t LastKnown(const GeneralRegs& registers) { return registers.r15; }
+
 // The address that a report about a page fault tells.
 [[nodiscard]] inline uint64_t FaultAddressOf(const zx_exception_arch_t& context) { return context.x86_64.cr2; }
 

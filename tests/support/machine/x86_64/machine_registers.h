@@ -30,4 +30,9 @@ inline void SetCallToRunAgain(arch::Registers& registers, int64_t number) { SetE
 [[nodiscard]] inline int64_t ResultOf(const arch::Registers& registers) { return static_cast<int64_t>(registers.rax); }
 [[nodiscard]] inline bool RunsAgain(const arch::Registers& registers) { return ResultOf(registers) == -514; }
 
+// The register that target_core fills, what gdb shows of it, and something that it says of the floating-point registers.
+inline constexpr const char* kFilledRegister = "$xmm7.v2_int64";
+inline constexpr const char* kFilledValue = "{0x1122334455667788, 0x99aabbccddeeff00}";
+inline constexpr const char* kFloatText = "Control Word:";
+
 }  // namespace zxctl::test
