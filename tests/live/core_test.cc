@@ -171,7 +171,7 @@ TEST_F(CoreTest, EuStackShowsEveryThread) {
 
 TEST_F(CoreTest, EuReadelfReadsTheNotes) {
   const std::string text = Output({"eu-readelf", "-n", CoreOf("threads")});
-  for (const char* note : {"PRSTATUS", "PRPSINFO", "SIGINFO", "AUXV", "FILE", "FPREGSET", "X86_XSTATE"}) {
+  for (const char* note : {"PRSTATUS", "PRPSINFO", "SIGINFO", "AUXV", "FILE", "FPREGSET", zxctl::test::kOwnNote}) {
     EXPECT_THAT(text, HasSubstr(note));
   }
   EXPECT_THAT(text, HasSubstr("target_core threads"));

@@ -34,6 +34,8 @@ inline void SetCallToRunAgain(arch::Registers& registers, int64_t number) {
 // The register that target_core fills, what gdb shows of it, and something that it says of the floating-point registers.
 inline constexpr const char* kFilledRegister = "$v7.d.u";
 inline constexpr const char* kFilledValue = "{0x1122334455667788, 0x99aabbccddeeff00}";
+// A note that a thread has in a core, as elfutils calls it.
+inline constexpr const char* kOwnNote = "ARM_TLS";
 inline constexpr const char* kFloatText = "d7 ";
 
 }  // namespace zxctl::test

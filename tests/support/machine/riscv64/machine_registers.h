@@ -34,6 +34,8 @@ inline void SetCallToRunAgain(arch::Registers& registers, int64_t number) {
 // The register that target_core fills, what gdb shows of it, and something that it says of the floating-point registers.
 inline constexpr const char* kFilledRegister = "$ft7";
 inline constexpr const char* kFilledValue = "0x1122334455667788";
+// A note that a thread has in a core, as elfutils calls it.
+inline constexpr const char* kOwnNote = "FPREGSET";
 inline constexpr const char* kFloatText = "ft7";
 
 }  // namespace zxctl::test

@@ -33,6 +33,8 @@ inline void SetCallToRunAgain(arch::Registers& registers, int64_t number) { SetE
 // The register that target_core fills, what gdb shows of it, and something that it says of the floating-point registers.
 inline constexpr const char* kFilledRegister = "$xmm7.v2_int64";
 inline constexpr const char* kFilledValue = "{0x1122334455667788, 0x99aabbccddeeff00}";
+// A note that a thread has in a core, as elfutils calls it.
+inline constexpr const char* kOwnNote = "X86_XSTATE";
 inline constexpr const char* kFloatText = "Control Word:";
 
 }  // namespace zxctl::test
