@@ -54,12 +54,19 @@ Status DoesNotGetOn(pid_t pid) {
           .what = fmt::format("process {} is executing a program and does not get on with it; try again", pid)};
 }
 
+// Of a process that waits for us, and so executes nothing: that it seems to only says that we had no CPU meanwhile.
+OpResult SeizeWaiting(PtraceOps& ops, pid_t pid, uint64_t options) {
+  OpResult seized = ops.Seize(pid, options);
+  for (int tries = 1; tries < kExecTries && seized.error() == EBUSY; ++tries) seized = ops.Seize(pid, options);
+  return seized;
+}
+
 }  // namespace
 
 // ---- taking up -------------------------------------------------------------------------------------------------------
 
 Result<void> Tracer::SeizeRoot(pid_t pid) {
-  const OpResult seized = ops_.Seize(pid, Options(true));
+  const OpResult seized = SeizeWaiting(ops_, pid, Options(true));
   if (!seized.ok()) return Fail(NewRefusal(seized));
   TakeUp(pid, tree_.root_job());
   return {};
@@ -67,7 +74,7 @@ Result<void> Tracer::SeizeRoot(pid_t pid) {
 
 Result<Process*> Tracer::SeizeNewborn(pid_t pid, Job& job, bool park) {
   // Nobody can start it any more once we are gone.
-  const OpResult seized = ops_.Seize(pid, Options(true) | (park ? PTRACE_O_EXITKILL : 0));
+  const OpResult seized = SeizeWaiting(ops_, pid, Options(true) | (park ? PTRACE_O_EXITKILL : 0));
   if (!seized.ok()) return Fail(NewRefusal(seized));
   Process& process = TakeUp(pid, job);
   process.at_exec = park ? AtExec::kPark : AtExec::kStart;

@@ -101,8 +101,9 @@ bool Tracer::IsSuspended(const Thread& thread) {
 bool Tracer::NeedsToAdvance(const Thread& thread) {
   const ThreadState& state = thread.state;
   if (thread.process == nullptr || thread.process->hold != nullptr) return false;
-  const bool wanted = thread.lends || (!thread.process->parked && (IsSuspendWanted(thread) || thread.process->tells_start ||
-                                                                    thread.kill == KillPhase::kWanted));
+  const bool wanted =
+      thread.lends || (!thread.process->parked &&
+                       (IsSuspendWanted(thread) || thread.process->tells_start || thread.kill == KillPhase::kWanted));
   return wanted && state.life == Lifecycle::kAlive && state.hold == HoldPhase::kHeld &&
          state.exception == ExceptionPhase::kNone && state.stop == PtraceStop::kEvent;
 }
@@ -177,7 +178,7 @@ void Tracer::MakeExitCall(pid_t tid) {
   if (!ops_.GetRegisters(tid, registers).ok()) return;
   const uint64_t at = FindSystemCallInstruction(*thread, registers);
   if (at == 0) return ops_.Kill(thread->process->pid);
-  arch::SetSystemCall(registers, at, SYS_exit, 0);
+  arch::SetSystemCall(registers, at, SYS_exit, {0});
   if (!ops_.SetRegisters(tid, registers).ok()) return;
   // Also the one that it stands at: the process's signals are for the other threads from now on.
   (void)ops_.BlockSignals(tid);
@@ -209,7 +210,7 @@ uint64_t Tracer::FindSystemCallInstruction(const Thread& thread, const arch::Reg
   if (const uint64_t before = arch::Pc(registers) - arch::kSystemCallInstruction.size(); holds_one(before))
     return before;
   const auto vdso = ops_.FindVdso(thread.process->pid);
-  for (uint64_t address = vdso.first; address < vdso.second; ++address) {
+  for (uint64_t address = vdso.first; address < vdso.second; address += arch::kCodeAlignment) {
     if (holds_one(address)) return address;
   }
   return 0;

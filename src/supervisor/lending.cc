@@ -168,7 +168,7 @@ void Tracer::FinishCreated(pid_t tid) {
   arch::Registers registers{};
   if (!ops_.GetRegisters(tid, registers).ok()) return;
   const uint64_t at = FindSystemCallInstruction(*thread, registers);
-  arch::SetSystemCall(registers, at, SYS_exit, 0);
+  arch::SetSystemCall(registers, at, SYS_exit, {0});
   if (!ops_.SetRegisters(tid, registers).ok()) return;
   // It has no memory of its own yet in which a handler could run.
   (void)ops_.BlockSignals(tid);
@@ -276,7 +276,8 @@ void Tracer::OnErrandStop(Thread& thread, const WaitStatus& status) {
     case WaitKind::kClone: {
       uint64_t child = 0;
       errand.made_task = true;
-      if (thread.lends && ops_.GetEventMessage(thread.tid, child).ok()) TakeInCreated(thread, static_cast<pid_t>(child));
+      if (thread.lends && ops_.GetEventMessage(thread.tid, child).ok())
+        TakeInCreated(thread, static_cast<pid_t>(child));
       return CarryOn(thread, errand.OnEventStop(), 0);
     }
     case WaitKind::kSignalStop:

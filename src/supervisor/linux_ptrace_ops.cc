@@ -3,7 +3,6 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/audit.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/ptrace.h>
@@ -22,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/proc_file.h"
+#include "supervisor/linux_registers.h"
 
 namespace zxctl {
 namespace {
@@ -113,14 +113,10 @@ OpResult LinuxPtraceOps::Detach(pid_t tid, int signo) {
   return Call(PTRACE_DETACH, tid, 0, static_cast<uintptr_t>(signo));
 }
 
-OpResult LinuxPtraceOps::GetRegisters(pid_t tid, arch::Registers& out) {
-  return Call(PTRACE_GETREGS, tid, 0, Pointer(&out));
-}
+OpResult LinuxPtraceOps::GetRegisters(pid_t tid, arch::Registers& out) { return OpResult(ReadRegisters(tid, out)); }
 
 OpResult LinuxPtraceOps::SetRegisters(pid_t tid, const arch::Registers& registers) {
-  arch::Registers copy = registers;
-  iovec piece{&copy, arch::SettableBytes(registers)};
-  return Call(PTRACE_SETREGSET, tid, NT_PRSTATUS, Pointer(&piece));
+  return OpResult(WriteRegisters(tid, registers));
 }
 
 size_t LinuxPtraceOps::GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) {
@@ -161,8 +157,12 @@ OpResult LinuxPtraceOps::GetEventMessage(pid_t tid, uint64_t& out) {
 OpResult LinuxPtraceOps::IsCompatCall(pid_t tid, bool& out) {
   __ptrace_syscall_info info{};
   const OpResult result = Call(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), Pointer(&info));
-  out = info.arch == AUDIT_ARCH_I386;
+  out = info.arch == arch::kAuditArch32;
   return result;
+}
+
+OpResult LinuxPtraceOps::RecoverCall(pid_t tid, arch::Registers& registers) {
+  return OpResult(FindFirstArgument(tid, registers));
 }
 
 WaitResult LinuxPtraceOps::Wait(pid_t tid) {

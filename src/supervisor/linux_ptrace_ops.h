@@ -26,6 +26,7 @@ class LinuxPtraceOps final : public PtraceOps {
   OpResult GetSiginfo(pid_t tid, siginfo_t& out) override;
   OpResult GetEventMessage(pid_t tid, uint64_t& out) override;
   OpResult IsCompatCall(pid_t tid, bool& out) override;
+  OpResult RecoverCall(pid_t tid, arch::Registers& registers) override;
   WaitResult Wait(pid_t tid) override;
   std::optional<TaskFacts> ReadFacts(pid_t tid) override;
   bool MayMakeThread(pid_t tid) override;

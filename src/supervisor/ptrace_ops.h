@@ -74,6 +74,8 @@ class PtraceOps {
   virtual OpResult GetEventMessage(pid_t tid, uint64_t& out) = 0;
   // True when the system call the tracee is in, or comes from, entered through the 32-bit interface.
   virtual OpResult IsCompatCall(pid_t tid, bool& out) = 0;
+  // Completes registers that show a call which has ended with what its result has overwritten.
+  virtual OpResult RecoverCall(pid_t tid, arch::Registers& registers) = 0;
 
   // waitpid(tid, …, __WALL | WNOHANG); tid -1 is any.
   virtual WaitResult Wait(pid_t tid) = 0;

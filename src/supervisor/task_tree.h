@@ -81,6 +81,9 @@ struct Thread {
   std::unique_ptr<Errand> errand;    // the call that it makes for us
   std::unique_ptr<CallWatch> watch;  // a call that was restarted and has a timeout
   std::unique_ptr<FirstFault> first_fault;
+  // With which a call was set to run again, where that outlives handlers. While they are the same the call has not begun, or
+  // has been broken off just as it was before.
+  std::unique_ptr<arch::Registers> restarted;
 };
 
 // A wish to stop all threads of a process.
@@ -104,7 +107,7 @@ struct ThreadRequest {
   Koid made = 0;
   TimerQueue::Id timer = 0;
   int refusals = 0;  // by the kernel
-  std::string why;  // why the last one that was asked could not
+  std::string why;   // why the last one that was asked could not
   std::function<void(Result<Thread*>)> done;
 };
 

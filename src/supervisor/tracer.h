@@ -241,6 +241,8 @@ class Tracer {
   // ---- interrupted calls (interrupted_call.cc) ----
   void RepairAfterSignal(Thread& thread, int signo);
   void RepairAfterInterrupt(Thread& thread);
+  std::optional<arch::RestartableCall> LookUpCall(const Thread& thread, arch::Registers& registers);
+  void EndRestart(Thread& thread);
   void RestartCall(Thread& thread, arch::Registers& registers, const arch::RestartableCall& call);
   void NoteSleep(Thread& thread);
   int64_t StartOfCall(const Thread& thread);

@@ -260,7 +260,7 @@ TEST_P(SuspendedCallWithTimeout, IsNeverEarlyWhenItsThreadLendsItself) {
   EXPECT_EQ(suspended.out.find("early 1"), std::string::npos) << suspended.out;
   const int64_t waited = pair.suspended->first_suspend_ns() - NumberAfter(suspended.out, "began-ns");
   const int64_t elapsed = NumberAfter(suspended.out, "elapsed-ms") * kNsPerMs;
-  EXPECT_LE(elapsed, kTimeoutMs * kNsPerMs + waited + kLateNs + kTurns * canary.worst_ns())
+  EXPECT_LE(elapsed, kTimeoutMs * kNsPerMs + waited + kLateNs + canary.SlackNs(pair.suspended->tracer()))
       << "loans: " << pair.suspended->suspends() << ", bare: " << bare.out;
 }
 

@@ -120,6 +120,13 @@ OpResult FakePtraceOps::IsCompatCall(pid_t tid, bool& out) {
   return {};
 }
 
+OpResult FakePtraceOps::RecoverCall(pid_t tid, arch::Registers& registers) {
+  const FakeTracee* tracee = Living(tid);
+  if (tracee == nullptr) return OpResult(ESRCH);
+  arch::SetFirstArgument(registers, tracee->first_argument);
+  return {};
+}
+
 WaitResult FakePtraceOps::Take(pid_t tid, FakeTracee& tracee) {
   if (tracee.statuses.empty()) return {};
   const int status = tracee.statuses.front();

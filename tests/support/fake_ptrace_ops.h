@@ -31,6 +31,7 @@ struct FakeTracee {
   uint64_t pending_signals = 0;
   arch::Registers registers{};
   bool compat = false;
+  uint64_t first_argument = 0;  // of the call that has ended, on machines whose registers lose it
   std::string stat_line;
   std::optional<SleepLook> sleep;
   std::optional<SleepLook> stands;  // looked at next
@@ -75,6 +76,7 @@ class FakePtraceOps : public PtraceOps {
   OpResult GetSiginfo(pid_t tid, siginfo_t& out) override;
   OpResult GetEventMessage(pid_t tid, uint64_t& out) override;
   OpResult IsCompatCall(pid_t tid, bool& out) override;
+  OpResult RecoverCall(pid_t tid, arch::Registers& registers) override;
   WaitResult Wait(pid_t tid) override;
   std::optional<TaskFacts> ReadFacts(pid_t tid) override;
   bool MayMakeThread(pid_t tid) override;

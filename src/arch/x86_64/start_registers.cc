@@ -29,6 +29,7 @@ constexpr size_t kPresentAt = 512;   // XSTATE_BV: which parts are not at their 
 constexpr size_t kHeaderEnd = 576;
 constexpr uint64_t kX87AndSse = 3;
 constexpr uint32_t kPkruPart = 9;
+constexpr int kSetRegisterSet = 0x4205;
 constexpr uint32_t kXsaveLeaf = 0xd;
 
 template <typename T>
@@ -42,9 +43,14 @@ bool KernelTakesTp(uint64_t tp) { return tp < (uint64_t{1} << (AddressBits() - 1
 
 bool CanLoadTp() { return (getauxval(AT_HWCAP2) & kFsgsbase) != 0; }
 
-size_t SettableBytes(const Registers& registers) {
-  if (!KernelTakesTp(registers.fs_base)) return offsetof(Registers, fs_base);
-  return KernelTakesTp(registers.gs_base) ? sizeof(Registers) : offsetof(Registers, gs_base);
+RegisterPart PartToWrite(const Registers& registers, const RegisterPart& part) {
+  const bool takes_fs = KernelTakesTp(registers.fs_base);
+  if (takes_fs && KernelTakesTp(registers.gs_base)) return part;
+  RegisterPart short_of = part;
+  short_of.write_request = kSetRegisterSet;
+  short_of.note_type = 1;  // NT_PRSTATUS
+  short_of.bytes = takes_fs ? offsetof(Registers, gs_base) : offsetof(Registers, fs_base);
+  return short_of;
 }
 
 void SetStart(Registers& registers, const StartRegs& start) {
@@ -75,7 +81,8 @@ void SetInitialVectors(std::span<std::byte> set) {
   uint32_t offset = 0;
   uint32_t unused = 0;
   // A part that is not there has its initial value, which for the keys means that all are open.
-  if ((features >> kPkruPart & 1) != 0 && __get_cpuid_count(kXsaveLeaf, kPkruPart, &size, &offset, &unused, &unused) != 0) {
+  if ((features >> kPkruPart & 1) != 0 &&
+      __get_cpuid_count(kXsaveLeaf, kPkruPart, &size, &offset, &unused, &unused) != 0) {
     present |= uint64_t{1} << kPkruPart;
     Put(set, offset, kInitialPkru);
   }

@@ -57,7 +57,7 @@ void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_ar
   if (signo == SIGSEGV && code == SEGV_ACCERR) out.x86_64.err_code |= kPresent;
 }
 
-zx_thread_state_general_regs_t ToZircon(const Registers& r) {
+GeneralRegs ToZircon(const Registers& r) {
   return {.rax = r.rax,
           .rbx = r.rbx,
           .rcx = r.rcx,
@@ -80,7 +80,7 @@ zx_thread_state_general_regs_t ToZircon(const Registers& r) {
           .gs_base = r.gs_base};
 }
 
-bool FromZircon(const zx_thread_state_general_regs_t& from, Registers& r) {
+bool FromZircon(const GeneralRegs& from, Registers& r) {
   if (!IsCanonical(from.rip) || IsKernelHalf(from.rip)) return false;
   if (!IsCanonical(from.fs_base) || !IsCanonical(from.gs_base)) return false;
   // Whoever moves the thread, or changes its result, means what he writes: the interrupted call is not run again.
