@@ -146,8 +146,16 @@ class Thread final : public Task {
   const zx_koid_t process_;
   std::atomic<pid_t> tid_;
   std::mutex exception_lock_;
-  // The general registers, if they have come with an exception that is still to be answered.
-  bool HasGeneralRegisters(arch::GeneralRegs* out);
+  // The general registers, if they have come with an exception that is still to be answered, or were asked for in this suspend.
+  bool KnowsRegisters(arch::GeneralRegs* out);
+  void NoteRegisters(const arch::GeneralRegs& registers, uint64_t changes);
+  void NoteFurther(std::span<const std::byte> records, uint64_t changes);
+
+  struct KnownRegisters {
+    uint64_t changes;  // of the connection, when they were asked for
+    arch::GeneralRegs registers;
+  };
+  std::unique_ptr<KnownRegisters> known_;  // exception_lock_
 
   std::optional<ring::ExceptionNotice> exception_;  // exception_lock_
   std::mutex state_lock_;

@@ -40,10 +40,11 @@ enum class CommandType : uint32_t {
   kThreadInfo,     // task: ThreadInfo
   kProcessInfo,    // task: ProcessInfo
   kExceptionInfo,  // task: ExceptionRecord
-  kReadState,      // task, options: a kind of registers that this machine knows, ZX_THREAD_STATE_*: its bytes
-  kWriteState,     // the same, and the bytes
-  kReadMemory,     // task, other: the address, key: the size: what could be read
-  kWriteMemory,    // task, other: the address, and the bytes: how many could be written as a u64
+  kReadState,  // task, options: a kind of registers that this machine knows, ZX_THREAD_STATE_*: its bytes; key 1: and then a
+               // RegistersRecord of further suspended threads of the process
+  kWriteState,   // the same, and the bytes
+  kReadMemory,   // task, other: the address, key: the size: what could be read
+  kWriteMemory,  // task, other: the address, and the bytes: how many could be written as a u64
 };
 
 // tracer → client
@@ -121,6 +122,12 @@ struct Reply {
   int32_t zx = 0;
   int32_t sys_errno = 0;
   TaskRecord task;  // for calls that give a task
+};
+
+// The general registers of a thread.
+struct RegistersRecord {
+  uint64_t thread = 0;
+  arch::GeneralRegs registers{};
 };
 
 struct ThreadInfo {

@@ -119,6 +119,7 @@ class Client {
   void DoReadState(const ring::Command& command);
   void DoWriteState(const ring::Command& command, std::span<const std::byte> bytes);
   const arch::StateLayout* FindState(const ring::Command& command);
+  void AppendFurther(const Thread& thread, std::vector<std::byte>& out);
   void DoReadMemory(const ring::Command& command);
   void DoWriteMemory(const ring::Command& command, std::span<const std::byte> bytes);
   void DoNewJob(const ring::Command& command);

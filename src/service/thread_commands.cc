@@ -1,7 +1,7 @@
 // What a client asks of threads: to be made, to be started, for their registers.
 #include <zircon/syscalls/debug.h>
 
-#include <array>
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -94,11 +94,27 @@ void Client::DoReadState(const ring::Command& command) {
   if (thread == nullptr) return;
   // It may have gone on before it was lent, or died on the way.
   if (thread->errand != nullptr) return tracer_.AfterErrand(*thread, [this, command] { DoReadState(command); });
-  std::array<std::byte, arch::kMaxStateBytes> state;
-  const auto out = std::span(state).first(layout->bytes);
-  const auto read = tracer_.ReadState(*thread, *layout, out);
+  std::vector<std::byte> state(layout->bytes);
+  const auto read = tracer_.ReadState(*thread, *layout, state);
   if (!read) return Answer(command, read.error());
-  AnswerBytes(command, out, out.size());
+  if (command.key != 0) AppendFurther(*thread, state);
+  AnswerBytes(command, state, state.size());
+}
+
+// Who reads one thread's and then another's will want those that come next, too.
+void Client::AppendFurther(const Thread& thread, std::vector<std::byte>& out) {
+  const arch::StateLayout& layout = *arch::FindState(ZX_THREAD_STATE_GENERAL_REGS);
+  const std::vector<Thread*>& threads = thread.process->threads;
+  out.reserve(ring::kMaxBytes);
+  auto next = std::find(threads.begin(), threads.end(), &thread);
+  while (++next < threads.end() && out.size() + sizeof(ring::RegistersRecord) <= ring::kMaxBytes) {
+    const Thread& further = **next;
+    if (!further.told_suspended || further.errand != nullptr) continue;
+    ring::RegistersRecord record{.thread = further.koid};
+    if (!tracer_.ReadState(further, layout, std::as_writable_bytes(std::span(&record.registers, 1)))) continue;
+    const auto bytes = std::as_bytes(std::span(&record, 1));
+    out.insert(out.end(), bytes.begin(), bytes.end());
+  }
 }
 
 void Client::DoWriteState(const ring::Command& command, std::span<const std::byte> bytes) {

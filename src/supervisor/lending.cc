@@ -13,7 +13,8 @@
 namespace zxctl {
 namespace {
 
-// How long a thread may take to stop before another one is asked.
+// When it is looked whether a thread that was asked can stop at all; how long it may take before another one is asked.
+constexpr int64_t kLookNs = 10 * kNsPerMs;
 constexpr int64_t kMaxLendNs = 1 * kNsPerSec;
 // When it is looked again whether a thread that is being born has come, or an exec is over.
 constexpr int64_t kLaterNs = 1 * kNsPerMs;
@@ -52,16 +53,13 @@ void Tracer::CreateThread(Process& process, std::function<void(Result<Thread*>)>
 // ---- who lends itself ------------------------------------------------------------------------------------------------
 
 // The leader before all others: its credentials, its CPUs and its filters become the new thread's.
-Thread* Tracer::FindLender(const Process& process, ThreadRequest& request) {
+Thread* Tracer::FindLender(const Process& process, const ThreadRequest& request) {
   std::vector<Thread*> candidates = process.threads;
   std::stable_partition(candidates.begin(), candidates.end(), [&](const Thread* t) { return t->tid == process.pid; });
   for (Thread* thread : candidates) {
     const bool lives = thread->state.life == Lifecycle::kAlive && thread->kill == KillPhase::kNone && !thread->created;
     const bool was_asked = std::find(request.asked.begin(), request.asked.end(), thread->koid) != request.asked.end();
-    if (!lives || was_asked) continue;
-    const auto facts = thread->state.stop == PtraceStop::kRunning ? ops_.ReadFacts(thread->tid) : std::nullopt;
-    if (!facts || facts->state != 'D') return thread;
-    request.why = fmt::format("thread {} waits where it cannot be interrupted (a vfork, or a device)", thread->tid);
+    if (lives && !was_asked) return thread;
   }
   return nullptr;
 }
@@ -87,7 +85,9 @@ void Tracer::AskLender(Process& process) {
   const pid_t tid = lender->tid;
   request.asked.push_back(lender->koid);
   request.lender = lender->koid;
-  request.timer = timers_.Add(clock_.NowNs() + kMaxLendNs, [this, koid = lender->koid] { GiveUpOn(koid); });
+  const int64_t now = clock_.NowNs();
+  request.timer =
+      timers_.Add(now + kLookNs, [this, koid = lender->koid, end = now + kMaxLendNs] { LookAtLender(koid, end); });
   lender->lends = true;
   UpdateHold(tid);
   BeginLoan(tid);
@@ -101,12 +101,21 @@ void Tracer::AskLater(Process& process) {
   });
 }
 
-void Tracer::GiveUpOn(Koid lender) {
+// It has not stopped so far. Most threads do at once.
+void Tracer::LookAtLender(Koid lender, int64_t end_ns) {
   Thread* thread = tree_.FindThreadByKoid(lender);
   if (thread == nullptr || !thread->lends || thread->errand != nullptr) return;
   Process& process = *thread->process;
-  process.requests.front()->why = fmt::format("thread {} does not stop", thread->tid);
-  process.requests.front()->timer = 0;
+  ThreadRequest& request = *process.requests.front();
+  const auto facts = ops_.ReadFacts(thread->tid);
+  const bool cannot = facts && facts->state == 'D';
+  if (!cannot && clock_.NowNs() < end_ns) {
+    request.timer = timers_.Add(end_ns, [this, lender, end_ns] { LookAtLender(lender, end_ns); });
+    return;
+  }
+  request.why = fmt::format("thread {} {}", thread->tid,
+                            cannot ? "waits where it cannot be interrupted (a vfork, or a device)" : "does not stop");
+  request.timer = 0;
   thread->lends = false;
   UpdateHold(thread->tid);
   AskLender(process);
@@ -167,7 +176,8 @@ void Tracer::FinishCreated(pid_t tid) {
   if (thread == nullptr || !thread->created || thread->exit_armed) return;
   arch::Registers registers{};
   if (!ops_.GetRegisters(tid, registers).ok()) return;
-  const uint64_t at = FindSystemCallInstruction(*thread, registers);
+  // Behind the instruction that has made it.
+  const uint64_t at = arch::Pc(registers) - arch::kSystemCallInstruction.size();
   arch::SetSystemCall(registers, at, SYS_exit, {0});
   if (!ops_.SetRegisters(tid, registers).ok()) return;
   // It has no memory of its own yet in which a handler could run.
@@ -268,6 +278,7 @@ void Tracer::OnErrandStop(Thread& thread, const WaitStatus& status) {
   Errand& errand = *thread.errand;
   switch (status.kind) {
     case WaitKind::kSyscallStop: {
+      if (errand.phase() == Errand::Phase::kGoing) return CarryOn(thread, errand.OnSyscallStop(0), 0);
       arch::Registers registers{};
       if (!ops_.GetRegisters(thread.tid, registers).ok()) return;
       const int64_t result = arch::SystemCallResult(registers);

@@ -35,11 +35,12 @@ void Tracer::EndCreated(Thread& thread) {
 void Tracer::SetVectors(const Thread& thread) {
   // A program that has just been executed has the initial ones.
   if (!thread.created) return;
-  std::array<std::byte, arch::kMaxRegisterSetBytes> image;
-  const size_t size = ops_.GetRegisterSet(thread.tid, arch::kVectorRegisterSet, image);
-  const auto vectors = std::span(image).first(size);
-  arch::SetInitialVectors(vectors);
-  if (size != 0) (void)ops_.SetRegisterSet(thread.tid, arch::kVectorRegisterSet, vectors);
+  if (initial_vectors_.empty()) {
+    initial_vectors_.resize(arch::kMaxRegisterSetBytes);
+    initial_vectors_.resize(ops_.GetRegisterSet(thread.tid, arch::kVectorRegisterSet, initial_vectors_));
+    arch::SetInitialVectors(initial_vectors_);
+  }
+  if (!initial_vectors_.empty()) (void)ops_.SetRegisterSet(thread.tid, arch::kVectorRegisterSet, initial_vectors_);
 }
 
 // Into a page of its own the thread gets an instruction that loads the pointers, in front of the call that unmaps the page.

@@ -197,11 +197,11 @@ class Tracer {
   void UpdateHolds(const Process& process);
 
   // ---- lending (lending.cc) ----
-  Thread* FindLender(const Process& process, ThreadRequest& request);
+  Thread* FindLender(const Process& process, const ThreadRequest& request);
   [[nodiscard]] static bool HasNewborn(const Process& process);
   void AskLender(Process& process);
   void AskLater(Process& process);
-  void GiveUpOn(Koid lender);
+  void LookAtLender(Koid lender, int64_t end_ns);
   void BeginLoan(pid_t tid);
   void EndLoan(Koid lender, std::optional<int64_t> result);
   void TakeInCreated(const Thread& lender, pid_t tid);
@@ -314,9 +314,10 @@ class Tracer {
   TaskTree tree_;
   FaultStop current_fault_;  // handed to Raise() by the stop that is being handled
   size_t open_stat_files_ = 0;
-  std::unordered_set<pid_t> unannounced_;  // stand at their first stop, and their creators' events are to come
-  std::unordered_set<pid_t> unlisted_;     // threads of processes that were let go, which can only end
-  std::unordered_set<pid_t> let_go_;       // processes of which a thread may be heard of once more, after an exec
+  std::vector<std::byte> initial_vectors_;  // what threads start with, once it is known
+  std::unordered_set<pid_t> unannounced_;   // stand at their first stop, and their creators' events are to come
+  std::unordered_set<pid_t> unlisted_;      // threads of processes that were let go, which can only end
+  std::unordered_set<pid_t> let_go_;        // processes of which a thread may be heard of once more, after an exec
   bool detaching_ = false;
 };
 
