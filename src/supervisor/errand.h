@@ -90,8 +90,11 @@ class Errand {
   arch::Registers registers{};
   uint64_t signal_mask = 0;
   std::optional<siginfo_t> signal;
-  int carrier = 0;         // brings a thread back that stood at a signal
-  bool made_task = false;  // the call has made one, as its event said
+  // The restartable sequence that it is in: the kernel takes it out of one when it runs code outside.
+  uint64_t sequence_at = 0;  // where its struct rseq names it
+  uint64_t sequence = 0;     // 0: none
+  int carrier = 0;           // brings a thread back that stood at a signal
+  bool made_task = false;    // the call has made one, as its event said
   // A thread that job control stopped meanwhile has to be stopped again.
   bool job_stopped = false;
   // Called once: with the call's result, or when the thread is gone before.

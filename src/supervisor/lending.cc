@@ -223,7 +223,8 @@ void Tracer::FailRequests(Process& process) {
 Result<void> Tracer::SendOnErrand(Thread& thread, int64_t number, const arch::CallArguments& arguments,
                                   std::function<void(std::optional<int64_t>)> done) {
   arch::Registers registers{};
-  if (!ops_.GetRegisters(thread.tid, registers).ok()) return {};
+  // It is being killed.
+  if (!ops_.GetRegisters(thread.tid, registers).ok()) return done(std::nullopt), Result<void>{};
   if (arch::CodeBits(registers) == arch::Bits::k32) {
     return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "the program is one of 32-bit code"});
   }
@@ -246,12 +247,23 @@ void Tracer::SendWith(Thread& thread, const arch::Registers& going, const arch::
   siginfo_t info{};
   if (at_signal && ops_.GetSiginfo(thread.tid, info).ok()) errand->signal = info;
   if (at_signal) errand->carrier = PickCarrier(thread);
+  NoteSequence(thread, *errand);
   errand->done = std::move(done);
   // Should we be killed now, nobody can put it back.
   (void)ops_.SetOptions(thread.tid, OptionsOf(thread) | PTRACE_O_EXITKILL);
   (void)ops_.SetSignalMask(thread.tid, MaskOf(*errand));
   thread.errand = std::move(errand);
   if (ops_.SetRegisters(thread.tid, going).ok()) (void)ops_.Resume(thread.tid, ResumeMode::kUntilSyscall, 0);
+}
+
+// In a system call a thread is in none.
+void Tracer::NoteSequence(const Thread& thread, Errand& errand) {
+  constexpr uint64_t kSequenceAt = 8;  // rseq_cs in struct rseq
+  if (arch::SystemCallNumber(errand.registers) >= 0) return;
+  const uint64_t area = ops_.FindRseq(thread.tid);
+  if (area == 0) return;
+  errand.sequence_at = area + kSequenceAt;
+  (void)ops_.ReadMemory(thread.tid, errand.sequence_at, &errand.sequence, sizeof(errand.sequence));
 }
 
 // SIGSYS is how filters forbid a call: forced on a thread that blocks it, it would also lose its handler.
@@ -353,6 +365,9 @@ void Tracer::EndAt(Thread& thread, Errand::Next next, PtraceStop stop) {
   (void)ops_.SetRegisters(thread.tid, errand->registers);
   (void)ops_.SetSignalMask(thread.tid, errand->signal_mask);
   if (errand->signal) (void)ops_.SetSiginfo(thread.tid, *errand->signal);
+  if (errand->sequence != 0) {
+    (void)ops_.WriteMemory(thread.tid, errand->sequence_at, &errand->sequence, sizeof(errand->sequence));
+  }
   (void)ops_.SetOptions(thread.tid, OptionsOf(thread));
   // It stands held, as it did; only job control may have come or gone.
   thread.state.stop = stop;

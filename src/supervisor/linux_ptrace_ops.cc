@@ -164,6 +164,16 @@ OpResult LinuxPtraceOps::SetSiginfo(pid_t tid, const siginfo_t& info) {
 
 void LinuxPtraceOps::SendSignal(pid_t tgid, pid_t tid, int signo) { syscall(SYS_tgkill, tgid, tid, signo); }
 
+uint64_t LinuxPtraceOps::FindRseq(pid_t tid) {
+  // struct ptrace_rseq_configuration of linux/ptrace.h, which cannot be included beside sys/ptrace.h.
+  struct {
+    uint64_t area;
+    uint32_t size, signature, flags, reserved;
+  } found{};
+  constexpr int kGetRseqConfiguration = 0x420f;
+  return Call(kGetRseqConfiguration, tid, sizeof(found), Pointer(&found)).ok() ? found.area : 0;
+}
+
 OpResult LinuxPtraceOps::GetEventMessage(pid_t tid, uint64_t& out) {
   return Call(PTRACE_GETEVENTMSG, tid, 0, Pointer(&out));
 }

@@ -24,6 +24,7 @@ class LinuxPtraceOps final : public PtraceOps {
   uint64_t ReadPendingSignals(pid_t tid) override;
   void SendSignal(pid_t tgid, pid_t tid, int signo) override;
   OpResult GetSiginfo(pid_t tid, siginfo_t& out) override;
+  uint64_t FindRseq(pid_t tid) override;
   OpResult GetEventMessage(pid_t tid, uint64_t& out) override;
   OpResult IsCompatCall(pid_t tid, bool& out) override;
   OpResult RecoverCall(pid_t tid, arch::Registers& registers) override;

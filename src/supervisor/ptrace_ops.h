@@ -73,6 +73,8 @@ class PtraceOps {
   virtual OpResult SetSignalMask(pid_t tid, uint64_t mask) = 0;
   virtual OpResult GetSiginfo(pid_t tid, siginfo_t& out) = 0;
   virtual OpResult SetSiginfo(pid_t tid, const siginfo_t& info) = 0;
+  // Where the thread has its struct rseq; 0 when it has none, or the kernel does not tell.
+  virtual uint64_t FindRseq(pid_t tid) = 0;
   virtual OpResult GetEventMessage(pid_t tid, uint64_t& out) = 0;
   // True when the system call the tracee is in, or comes from, entered through the 32-bit interface.
   virtual OpResult IsCompatCall(pid_t tid, bool& out) = 0;

@@ -220,6 +220,7 @@ class Tracer {
   void SendWith(Thread& thread, const arch::Registers& going, const arch::Registers& back,
                 std::function<void(std::optional<int64_t>)> done);
   void FailRequests(Process& process);
+  void NoteSequence(const Thread& thread, Errand& errand);
   [[nodiscard]] static uint64_t MaskOf(const Errand& errand);
   int PickCarrier(const Thread& thread);
   bool IsFiltered(const Thread& thread, int64_t result);

@@ -22,6 +22,22 @@ struct Seen {
   uint64_t done;
 };
 
+inline uint32_t StateOf(const zx::Thread& thread) {
+  zx_info_thread_t info = {};
+  EXPECT_EQ(thread.get_info(ZX_INFO_THREAD, &info, sizeof(info)), ZX_OK) << zxl_last_error();
+  return info.state;
+}
+
+inline pid_t TidOf(const zx::Thread& thread) {
+  int32_t tid = 0;
+  EXPECT_EQ(thread.get_pid(&tid), ZX_OK) << zxl_last_error();
+  return tid;
+}
+
+inline void AwaitExit(const zx::Thread& thread) {
+  EXPECT_EQ(thread.wait_one(ZX_THREAD_TERMINATED, Soon()), ZX_OK) << zxl_last_error();
+}
+
 class StartedProgram {
  public:
   static constexpr uint64_t kStackBytes = 64 * 1024;
@@ -77,5 +93,18 @@ class StartedProgram {
  public:
   zx::Process process;
 };
+
+inline zx::Thread LeaderOf(const StartedProgram& program) {
+  zx_koid_t koids[8] = {};
+  size_t count = 0;
+  EXPECT_EQ(program.process.get_info(ZX_INFO_PROCESS_THREADS, koids, sizeof(koids), &count), ZX_OK) << zxl_last_error();
+  for (size_t i = 0; i < count; ++i) {
+    zx::Thread thread;
+    EXPECT_EQ(program.process.get_child(koids[i], ZX_RIGHT_SAME_RIGHTS, &thread), ZX_OK) << zxl_last_error();
+    if (TidOf(thread) == program.pid()) return thread;
+  }
+  ADD_FAILURE() << "no leader among " << count;
+  return {};
+}
 
 }  // namespace zxctl::test

@@ -11,6 +11,14 @@ add_dependencies(tasks_chain_test target_fault target_held target_task_client)
 zx_test(threads_start_test LABEL live SOURCES ${CMAKE_CURRENT_LIST_DIR}/threads_start_test.cc
   LIBS zx_syscalls zx_supervisor)
 add_dependencies(threads_start_test target_start)
+zx_test(threads_lending_test LABEL live SOURCES ${CMAKE_CURRENT_LIST_DIR}/threads_lending_test.cc
+  LIBS zx_syscalls zx_supervisor)
+add_dependencies(threads_lending_test target_start)
+if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/${ZX_ARCH}/threads_values_test.cc)
+  zx_test(threads_values_test LABEL live SOURCES ${CMAKE_CURRENT_LIST_DIR}/${ZX_ARCH}/threads_values_test.cc
+    LIBS zx_syscalls zx_supervisor)
+  add_dependencies(threads_values_test target_start)
+endif()
 # The registers of a thread, kind by kind: each machine has its own.
 if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/${ZX_ARCH}/threads_registers_test.cc)
   zx_test(threads_registers_test LABEL live SOURCES ${CMAKE_CURRENT_LIST_DIR}/${ZX_ARCH}/threads_registers_test.cc

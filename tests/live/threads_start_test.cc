@@ -1,5 +1,4 @@
 // Threads that are made in a process from outside, and started with chosen registers.
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -12,18 +11,6 @@
 namespace zxctl::test {
 namespace {
 
-uint32_t StateOf(const zx::Thread& thread) {
-  zx_info_thread_t info = {};
-  EXPECT_EQ(thread.get_info(ZX_INFO_THREAD, &info, sizeof(info)), ZX_OK) << zxl_last_error();
-  return info.state;
-}
-
-pid_t TidOf(const zx::Thread& thread) {
-  int32_t tid = 0;
-  EXPECT_EQ(thread.get_pid(&tid), ZX_OK) << zxl_last_error();
-  return tid;
-}
-
 std::string NameOf(const zx::Thread& thread) {
   char name[ZX_MAX_NAME_LEN] = {};
   EXPECT_EQ(thread.get_property(ZX_PROP_NAME, name, sizeof(name)), ZX_OK);
@@ -32,10 +19,6 @@ std::string NameOf(const zx::Thread& thread) {
 
 bool ThreadExists(pid_t pid, pid_t tid) {
   return access(("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid)).c_str(), F_OK) == 0;
-}
-
-void AwaitExit(const zx::Thread& thread) {
-  EXPECT_EQ(thread.wait_one(ZX_THREAD_TERMINATED, Soon()), ZX_OK) << zxl_last_error();
 }
 
 // ---- making ----
@@ -109,107 +92,15 @@ TEST(CreatedThread, DoesNotKeepItsProcessAlive) {
   AwaitEnd(program.process);
 }
 
-// ---- who makes them ----
-
-// One thread, in an exception: it makes the call, and is in the same exception afterwards.
-TEST(LentThread, InAnExceptionStaysInIt) {
-  const zx::Port port = MakePort();
-  const Program program = Spawn({"/bin/sh", "-c", "kill -SEGV $$; exit 1"});
-  ASSERT_EQ(program.process.bind_exception_port(port, 3, 0), ZX_OK) << zxl_last_error();
-  ASSERT_EQ(program.process.start(), ZX_OK) << zxl_last_error();
-  EXPECT_EQ(NextPacket(port).type, ZX_EXCP_GENERAL);
-  zxl_exception_info_t before = {};
-  zx_thread_state_general_regs_t regs_before = {};
-  ASSERT_EQ(program.thread.get_exception(&before), ZX_OK) << zxl_last_error();
-  ASSERT_EQ(program.thread.read_state(ZX_THREAD_STATE_GENERAL_REGS, &regs_before, sizeof(regs_before)), ZX_OK);
-  for (int i = 0; i < 3; ++i) {
-    zx::Thread made;
-    ASSERT_EQ(zx::Thread::create(program.process, "made", 4, 0, &made), ZX_OK) << zxl_last_error();
-    EXPECT_EQ(StateOf(program.thread), ZX_THREAD_STATE_BLOCKED_EXCEPTION);
-  }
-  zxl_exception_info_t after = {};
-  zx_thread_state_general_regs_t regs_after = {};
-  ASSERT_EQ(program.thread.get_exception(&after), ZX_OK) << zxl_last_error();
-  ASSERT_EQ(program.thread.read_state(ZX_THREAD_STATE_GENERAL_REGS, &regs_after, sizeof(regs_after)), ZX_OK);
-  EXPECT_EQ(std::memcmp(&before, &after, sizeof(before)), 0);
-  EXPECT_EQ(std::memcmp(&regs_before, &regs_after, sizeof(regs_before)), 0);
-  // It dies of that signal, sent by itself.
-  ASSERT_EQ(program.thread.resume(ZX_RESUME_EXCEPTION | ZX_RESUME_TRY_NEXT), ZX_OK) << zxl_last_error();
-  AwaitEnd(program.process);
-  int32_t status = 0;
-  ASSERT_EQ(program.process.get_wait_status(&status), ZX_OK);
-  EXPECT_TRUE(WIFSIGNALED(status));
-  EXPECT_EQ(WTERMSIG(status), SIGSEGV);
-}
-
-// A fault whose handler says "go on" happens again, with all that the kernel said of it.
-TEST(LentThread, FaultsAgainWhereItFaulted) {
-  const zx::Port port = MakePort();
-  StartedProgram program;
-  const zx::Thread faulting = program.Create();
-  ASSERT_EQ(faulting.bind_exception_port(port, 3, 0), ZX_OK) << zxl_last_error();
-  ASSERT_EQ(faulting.start(0x1230, program.Stack(), 0, 0), ZX_OK) << zxl_last_error();
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(NextPacket(port).type, ZX_EXCP_FATAL_PAGE_FAULT);
-    zxl_exception_info_t info = {};
-    ASSERT_EQ(faulting.get_exception(&info), ZX_OK) << zxl_last_error();
-    EXPECT_EQ(info.address, 0x1230U);
-    EXPECT_EQ(info.code, SEGV_MAPERR);
-    const zx::Thread made = program.Create();
-    ASSERT_EQ(faulting.resume(ZX_RESUME_EXCEPTION), ZX_OK) << zxl_last_error();
-  }
-  EXPECT_EQ(NextPacket(port).type, ZX_EXCP_FATAL_PAGE_FAULT);
-  EXPECT_EQ(faulting.kill(), ZX_OK);
-  AwaitExit(faulting);
-  program.ExpectEnd();
-}
-
-TEST(LentThread, OfAProcessThatIsStoppedStaysStopped) {
-  StartedProgram program;
-  program.child().Signal(SIGSTOP);
-  EXPECT_TRUE(WaitUntil([&] { return test::StateOf(program.pid()) == 'T' || test::StateOf(program.pid()) == 't'; }));
-  const zx::Thread made = program.Create();
-  EXPECT_EQ(StateOf(made), ZX_THREAD_STATE_NEW);
-  program.child().Signal(SIGCONT);
-  EXPECT_EQ(program.Ask().counter, 0);
-  program.ExpectEnd();
-}
-
-TEST(LentThread, OfAProcessThatWasNotStartedIsItsFirst) {
-  const Program program = Spawn({"/bin/sleep", "0"});
-  zx::Thread made;
-  ASSERT_EQ(zx::Thread::create(program.process, "made", 4, 0, &made), ZX_OK) << zxl_last_error();
-  EXPECT_EQ(StateOf(program.thread), ZX_THREAD_STATE_NEW);
-  made.reset();
-  ASSERT_EQ(program.process.start(), ZX_OK) << zxl_last_error();
-  AwaitEnd(program.process);
-  EXPECT_EQ(InfoOf(program.process).return_code, 0);
-}
-
-// The filter's own answer is for us, not for the program's handler.
-class FilteredProgram : public testing::TestWithParam<const char*> {};
-
-TEST_P(FilteredProgram, SaysThatItMayMakeNone) {
-  StartedProgram program(GetParam());
-  for (int i = 0; i < 3; ++i) {
-    zx::Thread made;
-    EXPECT_EQ(zx::Thread::create(program.process, "made", 4, 0, &made), ZX_ERR_ACCESS_DENIED);
-    EXPECT_NE(std::string(zxl_last_error()).find("seccomp"), std::string::npos) << zxl_last_error();
-    EXPECT_EQ(program.Ask().counter, 0);
-  }
-  program.ExpectEnd();
-}
-
-INSTANTIATE_TEST_SUITE_P(Ways, FilteredProgram, testing::Values("errno", "trap"));
-
 // ---- starting ----
 
 #if defined(__x86_64__)
 TEST(StartedThread, HasTheRegistersThatWereAskedForAndNoOthers) {
   StartedProgram program;
   const zx::Thread thread = program.Create();
-  ASSERT_EQ(thread.start_regs(program.at("recorder"), 0x1234567812345678, ~0ULL, 0x8000000000000000, 0x7ffffffff123, 77),
-            ZX_OK)
+  ASSERT_EQ(
+      thread.start_regs(program.at("recorder"), 0x1234567812345678, ~0ULL, 0x8000000000000000, 0x7ffffffff123, 77),
+      ZX_OK)
       << zxl_last_error();
   AwaitExit(thread);
   const Seen seen = program.Ask().seen;
@@ -251,7 +142,8 @@ TEST(StartedThread, EndsByTheCallsForIt) {
   EXPECT_EQ(program.Ask().futex, 5);
   // Away with the stack that it runs on.
   const zx::Thread unmapper = program.Create();
-  ASSERT_EQ(unmapper.start(program.at("unmap"), program.Stack(8), program.Stack(7), StartedProgram::kStackBytes), ZX_OK);
+  ASSERT_EQ(unmapper.start(program.at("unmap"), program.Stack(8), program.Stack(7), StartedProgram::kStackBytes),
+            ZX_OK);
   AwaitExit(unmapper);
   EXPECT_EQ(program.Ask().counter, 0);
   char byte = 0;
@@ -467,6 +359,79 @@ TEST(CreateRefused, ErrorsComeInTheirOrder) {
   ASSERT_EQ(zx_thread_create(program.process.get(), "", 0, 0, &out), ZX_OK) << zxl_last_error();
   EXPECT_EQ(NameOf(zx::Thread(out)), "");
   program.ExpectEnd();
+}
+
+// ---- the first thread of a process -----------------------------------------------------------------------------------
+
+TEST(ProcessStart, BeginsWithTheThreadItIsGiven) {
+  const zx::Port port = MakePort();
+  const Program program = Spawn({"/bin/sleep", "0"});
+  ASSERT_EQ(program.process.bind_exception_port(port, 5, 0), ZX_OK) << zxl_last_error();
+  zx::Thread first;
+  ASSERT_EQ(zx::Thread::create(program.process, "first", 5, 0, &first), ZX_OK) << zxl_last_error();
+  // It faults at once: the address tells that it was this thread that began, and there.
+  ASSERT_EQ(program.process.start(first, 0x1230, 0x4560, {}, 77), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(NextPacket(port).type, ZX_EXCP_FATAL_PAGE_FAULT);
+  EXPECT_EQ(SignalsOf(first), ZX_THREAD_RUNNING);
+  EXPECT_EQ(SignalsOf(program.thread), 0U);
+  zxl_exception_info_t info = {};
+  ASSERT_EQ(first.get_exception(&info), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(info.address, 0x1230U);
+  // The thread that would have been the first can still be started, as any other.
+  ASSERT_EQ(program.thread.start(0x1240, 0, 0, 0), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(NextPacket(port).type, ZX_EXCP_FATAL_PAGE_FAULT);
+  ASSERT_EQ(program.thread.get_exception(&info), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(info.address, 0x1240U);
+}
+
+TEST(ProcessStart, ErrorsComeInTheirOrder) {
+  const Program program = Spawn({"/bin/sleep", "0"});
+  const Program other = Spawn({"/bin/sleep", "0"});
+  const zx_handle_t process = program.process.get();
+  const zx_handle_t thread = program.thread.get();
+  constexpr uint64_t kBadPc = ~0ULL;
+  const auto weak = [](zx_handle_t handle, zx_rights_t rights) {
+    zx_handle_t out = ZX_HANDLE_INVALID;
+    EXPECT_EQ(zx_handle_duplicate(handle, rights, &out), ZX_OK);
+    return out;
+  };
+  const auto port = [] { return MakePort().release(); };
+  // Whatever becomes of the call, its argument is gone.
+  const auto start = [&](zx_handle_t of, zx_handle_t first, uint64_t pc, zx_handle_t arg1) {
+    const zx_status_t status = zx_process_start(of, first, pc, 0, arg1, 0);
+    EXPECT_EQ(zx_handle_close(arg1), arg1 == ZX_HANDLE_INVALID ? ZX_OK : ZX_ERR_BAD_HANDLE);
+    return status;
+  };
+  const zx_handle_t weak_process = weak(process, ZX_RIGHT_READ);
+  const zx_handle_t weak_thread = weak(thread, ZX_RIGHT_READ);
+  const zx_handle_t manages_thread = weak(thread, ZX_RIGHT_MANAGE_THREAD);
+  EXPECT_EQ(start(ZX_HANDLE_INVALID, ZX_HANDLE_INVALID, kBadPc, port()), ZX_ERR_BAD_HANDLE);
+  EXPECT_EQ(start(thread, ZX_HANDLE_INVALID, kBadPc, port()), ZX_ERR_WRONG_TYPE);
+  EXPECT_EQ(start(weak_process, ZX_HANDLE_INVALID, kBadPc, port()), ZX_ERR_ACCESS_DENIED);
+  EXPECT_EQ(start(process, ZX_HANDLE_INVALID, kBadPc, port()), ZX_ERR_BAD_HANDLE);
+  EXPECT_EQ(start(process, process, kBadPc, port()), ZX_ERR_WRONG_TYPE);
+  EXPECT_EQ(start(process, weak_thread, kBadPc, port()), ZX_ERR_ACCESS_DENIED);
+  EXPECT_EQ(start(process, manages_thread, kBadPc, port()), ZX_ERR_ACCESS_DENIED) << "it is WRITE that counts";
+  EXPECT_EQ(start(process, other.thread.get(), kBadPc, port()), ZX_ERR_ACCESS_DENIED);
+  EXPECT_EQ(start(process, thread, kBadPc, weak(port(), ZX_RIGHT_READ)), ZX_ERR_ACCESS_DENIED);
+  EXPECT_EQ(start(process, thread, kBadPc, port()), ZX_ERR_NOT_SUPPORTED);
+  EXPECT_EQ(start(process, thread, kBadPc, ZX_HANDLE_INVALID), ZX_ERR_INVALID_ARGS);
+  EXPECT_EQ(StateOf(program.thread), ZX_THREAD_STATE_NEW);
+  ASSERT_EQ(program.process.start(), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(start(process, thread, kBadPc, ZX_HANDLE_INVALID), ZX_ERR_BAD_STATE) << "the process's state before pc";
+  AwaitEnd(program.process);
+  EXPECT_EQ(start(process, thread, kBadPc, ZX_HANDLE_INVALID), ZX_ERR_BAD_STATE);
+  for (const zx_handle_t handle : {weak_process, weak_thread, manages_thread}) zx_handle_close(handle);
+}
+
+// Plain zx_thread_start() may start the first thread, too.
+TEST(ProcessStart, IsNotNeededForTheFirstThread) {
+  const zx::Port port = MakePort();
+  const Program program = Spawn({"/bin/sleep", "0"});
+  ASSERT_EQ(program.process.bind_exception_port(port, 5, 0), ZX_OK) << zxl_last_error();
+  ASSERT_EQ(program.thread.start(0x1230, 0, 0, 0), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(NextPacket(port).type, ZX_EXCP_FATAL_PAGE_FAULT);
+  EXPECT_EQ(program.process.start(), ZX_ERR_BAD_STATE);
 }
 
 }  // namespace

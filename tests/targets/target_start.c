@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <zircon/errors.h>
@@ -58,6 +59,20 @@ __asm__(
     ".globl spinner\n"
     "spinner: pause\n cmpl $0, stop_spinning(%rip)\n je spinner\n jmp exiter\n");
 #endif
+#if defined(__x86_64__)
+// A restartable sequence (rseq(2)) that only ends when the kernel breaks it off, over and over; each time counts.
+__asm__(
+    ".data\n.balign 32\n"
+    "sequence: .long 0, 0\n .quad sequence_begin, sequence_end - sequence_begin, sequence_abort\n"
+    ".text\n"
+    ".globl in_sequences\n"
+    "in_sequences:\n"
+    "lea sequence(%rip), %rax\n mov %rax, 8(%rdi)\n"
+    "sequence_begin: pause\n jmp sequence_begin\n sequence_end:\n"
+    ".long 0x53053053\n"
+    "sequence_abort: lock incq counter(%rip)\n jmp in_sequences\n");
+#endif
+__attribute__((noreturn)) void in_sequences(void* area);
 void recorder(void);
 void exiter(void);
 void spinner(void);
@@ -135,6 +150,22 @@ int main(int argc, char** argv) {
     pthread_t other;
     if (pthread_create(&other, NULL, Serve, NULL) != 0) return 91;
     pthread_exit(NULL);
+  }
+#if defined(__x86_64__)
+  if (argc > 1 && strcmp(argv[1], "sequences") == 0) {
+    pthread_t other;
+    if (pthread_create(&other, NULL, Serve, NULL) != 0) return 91;
+    in_sequences((char*)__builtin_thread_pointer() + __rseq_offset);
+  }
+#endif
+  // The leader waits for a child that has its memory, where nothing interrupts it; with "vfork", another thread serves.
+  if (argc > 1 && strncmp(argv[1], "vfork", 5) == 0) {
+    pthread_t other;
+    if (strcmp(argv[1], "vfork") == 0 && pthread_create(&other, NULL, Serve, NULL) != 0) return 91;
+    if (vfork() == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      for (;;) pause();
+    }
   }
   if (argc > 1 && strcmp(argv[1], "crowd") == 0) {
     static int ends[2];

@@ -1,33 +1,20 @@
 // Every boundary of every argument, on every machine.
+#include "arch/start_regs.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <vector>
 
-#include "arch/start_regs.h"
+#include "support/boundaries.h"
 
 namespace zxctl::arch {
 namespace {
 
 using Validate = std::optional<StartRefusal> (*)(const StartRegs&, int);
 
-constexpr uint64_t Bit(int n) { return uint64_t{1} << n; }
-
-// Where halves, pages, tags and modes of paging begin and end.
-std::vector<uint64_t> Boundaries() {
-  std::vector<uint64_t> values = {0, 1, 2, 3, 4095, 4096, ~uint64_t{0}, ~uint64_t{0} - 4095};
-  for (int bit = 12; bit < 64; ++bit) {
-    for (const uint64_t value : {Bit(bit), Bit(bit) - 1, Bit(bit) + 1, ~Bit(bit) + 1, ~Bit(bit), Bit(bit) - 4096}) {
-      values.push_back(value);
-    }
-  }
-  for (const uint64_t tag : {0x55, 0x7f, 0x80, 0xff}) {
-    for (const uint64_t low : {uint64_t{0x10000}, Bit(47) - 1, Bit(48) - 1, Bit(55) - 1, Bit(55)}) {
-      values.push_back(tag << 56 | low);
-    }
-  }
-  return values;
-}
+using test::Bit;
+using test::Boundaries;
 
 struct Machine {
   const char* name;
@@ -48,7 +35,9 @@ bool IsIn(const std::vector<std::pair<uint64_t, uint64_t>>& stretches, uint64_t 
 
 class StartRegsOf : public testing::TestWithParam<Machine> {
  protected:
-  std::optional<StartRefusal> Check(const StartRegs& regs) { return GetParam().validate(regs, GetParam().address_bits); }
+  std::optional<StartRefusal> Check(const StartRegs& regs) {
+    return GetParam().validate(regs, GetParam().address_bits);
+  }
 };
 
 TEST_P(StartRegsOf, PcIsWhereAJumpCanLead) {
@@ -108,9 +97,10 @@ TEST(StartRefusal, ComesForTpBeforePc) {
 TEST(StartRefusal, SaysWhichValueAndWhy) {
   EXPECT_EQ(x86_64::ValidateStartRegs({.tp = Bit(47)}, 48)->ToString(),
             "tp 0x800000000000 is not canonical: bits 63 to 47 have to be equal");
-  EXPECT_EQ(x86_64::ValidateStartRegs({.pc = Bit(47)}, 48)->ToString(),
-            "pc 0x800000000000 is outside the user half of the address space, which ends at 0x800000000000: no jump leads "
-            "there");
+  EXPECT_EQ(
+      x86_64::ValidateStartRegs({.pc = Bit(47)}, 48)->ToString(),
+      "pc 0x800000000000 is outside the user half of the address space, which ends at 0x800000000000: no jump leads "
+      "there");
   EXPECT_EQ(aarch64::ValidateStartRegs({.pc = Bit(55)}, 48)->ToString(),
             "pc 0x80000000000000 is in the kernel's half of the address space: bit 55 is set");
   EXPECT_EQ(riscv64::ValidateStartRegs({.pc = Bit(38)}, 39)->ToString(),
