@@ -234,8 +234,8 @@ size_t LinuxPtraceOps::WriteMemory(pid_t tid, uint64_t address, const void* in, 
   return wrote < 0 ? 0 : static_cast<size_t>(wrote);
 }
 
-std::pair<uint64_t, uint64_t> LinuxPtraceOps::FindVdso(pid_t pid) {
-  std::ifstream maps(fmt::format("/proc/{}/maps", pid));
+std::pair<uint64_t, uint64_t> LinuxPtraceOps::FindVdso(pid_t tid) {
+  std::ifstream maps(fmt::format("/proc/{}/maps", tid));
   for (std::string line; std::getline(maps, line);) {
     if (!line.ends_with("[vdso]")) continue;
     const std::string_view range(line);
