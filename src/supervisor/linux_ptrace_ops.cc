@@ -31,6 +31,21 @@ OpResult Call(long request, pid_t tid, uintptr_t address, uintptr_t data) {
   return OpResult(errno);
 }
 
+// The same on all machines that have it; some headers leave it out.
+constexpr long kSysemu = 31;
+
+long RequestOf(ResumeMode mode) {
+  switch (mode) {
+    case ResumeMode::kContinue:
+      return PTRACE_CONT;
+    case ResumeMode::kUntilSyscall:
+      return PTRACE_SYSCALL;
+    case ResumeMode::kSkipSyscall:
+      return kSysemu;
+  }
+  return PTRACE_CONT;
+}
+
 uintptr_t Pointer(void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
 uint64_t ParseHex(std::optional<std::string_view> text) {
@@ -106,7 +121,7 @@ OpResult LinuxPtraceOps::Listen(pid_t tid) { return Call(PTRACE_LISTEN, tid, 0, 
 OpResult LinuxPtraceOps::Interrupt(pid_t tid) { return Call(PTRACE_INTERRUPT, tid, 0, 0); }
 
 OpResult LinuxPtraceOps::Resume(pid_t tid, ResumeMode mode, int signo) {
-  return Call(mode == ResumeMode::kContinue ? PTRACE_CONT : PTRACE_SYSCALL, tid, 0, static_cast<uintptr_t>(signo));
+  return Call(RequestOf(mode), tid, 0, static_cast<uintptr_t>(signo));
 }
 
 OpResult LinuxPtraceOps::Detach(pid_t tid, int signo) {

@@ -37,8 +37,9 @@ class [[nodiscard]] OpResult {
 };
 
 enum class ResumeMode : uint8_t {
-  kContinue,     // PTRACE_CONT
-  kUntilSyscall  // PTRACE_SYSCALL
+  kContinue,      // PTRACE_CONT
+  kUntilSyscall,  // PTRACE_SYSCALL
+  kSkipSyscall    // PTRACE_SYSEMU: to the entry of a call that is then not made. EIO where the kernel does not have it
 };
 
 struct WaitResult {
