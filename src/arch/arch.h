@@ -40,6 +40,9 @@ concept SystemCallView = requires(R& r, const R& c, std::span<const uint8_t> cod
   SetRestart(r);
   TakeBackRestart(r);
   SetResult(r, int64_t{});
+  { WillRunCall(c) } -> std::same_as<bool>;
+  { RestartCode(c) } -> std::same_as<int64_t>;
+  SetEndOfCall(r, c, int64_t{});
   SetSystemCall(r, uint64_t{}, int64_t{}, CallArguments{});
 };
 
@@ -88,6 +91,7 @@ static_assert(kBreakpointPcAdvance % kCodeAlignment == 0 && kAuditArch32 != 0 &&
 static_assert(std::same_as<decltype(kAlignmentFaultIsGeneral), const bool>);
 static_assert(std::same_as<decltype(kLosesFirstArgument), const bool>);
 static_assert(std::same_as<decltype(kRestartOutlivesHandlers), const bool>);
+static_assert(std::same_as<decltype(kRestartIsDecidedLater), const bool>);
 static_assert(requires(uint64_t address) {
   { IsCanonical(address) } -> std::same_as<bool>;
   { IsKernelHalf(address) } -> std::same_as<bool>;

@@ -14,6 +14,8 @@ bool IsZombieLeader(const Thread& thread) {
 }
 
 ring::TaskLife LifeOf(const Thread& thread) {
+  // Whatever becomes of one that was not started, it does not end: nor is its end told.
+  if (thread.created) return ring::TaskLife::kNew;
   switch (thread.state.life) {
     case Lifecycle::kExiting:
       return IsZombieLeader(thread) ? ring::TaskLife::kDead : ring::TaskLife::kDying;
@@ -24,7 +26,7 @@ ring::TaskLife LifeOf(const Thread& thread) {
     case Lifecycle::kAlive:
       break;
   }
-  return thread.created || thread.process->start_ns == 0 ? ring::TaskLife::kNew : ring::TaskLife::kAlive;
+  return thread.process->start_ns == 0 ? ring::TaskLife::kNew : ring::TaskLife::kAlive;
 }
 
 }  // namespace

@@ -5,6 +5,10 @@
 // call's exit stop it would take the restart codes for the call's result.) Signals are blocked meanwhile; stops for job control
 // come in between and are passed.
 //
+// Where the kernel decides what an interrupted call becomes only when its thread goes on (arch::kRestartIsDecidedLater), the
+// thread is first sent to the entry of that call, which is not made: the registers there show what was decided. When our call
+// has ended, the kernel is made to believe that the thread's own has ended so.
+//
 // Pure: the tracer feeds stops in and carries out what comes back.
 #pragma once
 
@@ -23,7 +27,9 @@ namespace zxctl {
 class Errand {
  public:
   enum class Phase : uint8_t {
-    kGoing,     // the call's entry stop is to come
+    kAsking,    // the entry stop of the thread's own call is to come
+    kSkipping,  // its exit stop is to come: it is not made
+    kGoing,     // the entry stop of our call is to come
     kInCall,    // its exit stop is to come
     kFiltered,  // a filter of the program has kept it from being made; the signal that says so is to come
     kComing,    // the last stop is to come
@@ -32,6 +38,8 @@ class Errand {
 
   // What the thread has to do next, and how.
   enum class Next : uint8_t {
+    kAsk,       // PTRACE_SYSEMU, with the registers that it has
+    kSetOut,    // its registers are to be set for our call, then PTRACE_SYSCALL
     kGoOn,      // PTRACE_SYSCALL
     kComeBack,  // its last stop is to be asked for, then PTRACE_CONT
     kRun,       // PTRACE_CONT: the last stop has been asked for
@@ -46,7 +54,14 @@ class Errand {
 
   explicit Errand(Return back) : return_(back) {}
 
+  // `asks`: what becomes of the call that the thread was in has to be found out.
+  [[nodiscard]] Next Begin(bool asks) {
+    phase_ = asks ? Phase::kAsking : Phase::kGoing;
+    return asks ? Next::kAsk : Next::kSetOut;
+  }
   [[nodiscard]] Next OnSyscallStop(int64_t result) {
+    if (phase_ == Phase::kAsking) return phase_ = Phase::kSkipping, Next::kGoOn;
+    if (phase_ == Phase::kSkipping) return phase_ = Phase::kGoing, Next::kSetOut;
     if (phase_ == Phase::kGoing) return phase_ = Phase::kInCall, Next::kGoOn;
     if (phase_ != Phase::kInCall) return Next::kRun;
     // A job-control stop came first: the kernel makes the call again.
@@ -56,17 +71,17 @@ class Errand {
     return Next::kComeBack;
   }
   // PTRACE_EVENT_CLONE and its like: it is still in the call.
-  [[nodiscard]] Next OnEventStop() const { return phase_ == Phase::kComing ? Next::kRun : Next::kGoOn; }
+  [[nodiscard]] Next OnEventStop() const { return phase_ == Phase::kComing ? Next::kRun : Onward(); }
   // An interrupt's stop, or one of job control.
   [[nodiscard]] Next OnTrapStop() {
-    if (phase_ != Phase::kComing) return Next::kGoOn;
+    if (phase_ != Phase::kComing) return Onward();
     if (return_ == Return::kSignal) return Next::kRun;
     phase_ = Phase::kBack;
     return Next::kStay;
   }
   // `ours`: the signal that was sent to bring it back.
   [[nodiscard]] Next OnSignalStop(bool ours) {
-    if (phase_ != Phase::kComing) return Next::kGoOn;
+    if (phase_ != Phase::kComing) return Onward();
     if (!ours || return_ == Return::kTrap) return Next::kRun;
     phase_ = Phase::kBack;
     return Next::kStay;
@@ -86,6 +101,10 @@ class Errand {
   // Of the call, once the thread has come out of it.
   [[nodiscard]] int64_t result() const { return result_; }
 
+  // With which our call is made.
+  arch::Registers going{};
+  // What the thread's own call has ended with, where that had to be found out: a code for "run it again", 0 for none.
+  int64_t restart_code = 0;
   // What is put back at the end.
   arch::Registers registers{};
   uint64_t signal_mask = 0;
@@ -105,6 +124,9 @@ class Errand {
  private:
   // The kernel's codes for "run it again", from ERESTARTSYS to ERESTART_RESTARTBLOCK.
   static bool IsRestart(int64_t result) { return result <= -512 && result >= -516; }
+
+  // On its way to a call.
+  [[nodiscard]] Next Onward() const { return phase_ == Phase::kAsking ? Next::kAsk : Next::kGoOn; }
 
   Phase phase_ = Phase::kGoing;
   Return return_;

@@ -197,7 +197,8 @@ uint64_t Tracer::FindSystemCallInstruction(const Thread& thread, const arch::Reg
   };
   if (const uint64_t before = arch::Pc(registers) - arch::kSystemCallInstruction.size(); holds_one(before))
     return before;
-  const auto vdso = ops_.FindVdso(thread.process->pid);
+  // Not the leader's: it may have ended.
+  const auto vdso = ops_.FindVdso(thread.tid);
   for (uint64_t address = vdso.first; address < vdso.second; address += arch::kCodeAlignment) {
     if (holds_one(address)) return address;
   }

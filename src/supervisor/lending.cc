@@ -242,6 +242,7 @@ void Tracer::SendWith(Thread& thread, const arch::Registers& going, const arch::
                       std::function<void(std::optional<int64_t>)> done) {
   const bool at_signal = thread.state.stop == PtraceStop::kSignal;
   auto errand = std::make_unique<Errand>(at_signal ? Errand::Return::kSignal : Errand::Return::kTrap);
+  errand->going = going;
   errand->registers = back;
   (void)ops_.GetSignalMask(thread.tid, errand->signal_mask);
   siginfo_t info{};
@@ -253,7 +254,9 @@ void Tracer::SendWith(Thread& thread, const arch::Registers& going, const arch::
   (void)ops_.SetOptions(thread.tid, OptionsOf(thread) | PTRACE_O_EXITKILL);
   (void)ops_.SetSignalMask(thread.tid, MaskOf(*errand));
   thread.errand = std::move(errand);
-  if (ops_.SetRegisters(thread.tid, going).ok()) (void)ops_.Resume(thread.tid, ResumeMode::kUntilSyscall, 0);
+  // What the tracer itself has had restarted needs no decision of the kernel.
+  const bool asks = arch::kRestartIsDecidedLater && thread.restarted == nullptr && arch::WillRunCall(back);
+  CarryOn(thread, thread.errand->Begin(asks), 0);
 }
 
 // In a system call a thread is in none.
@@ -286,16 +289,29 @@ bool Tracer::IsFiltered(const Thread& thread, int64_t result) {
   return (ops_.ReadPendingSignals(thread.tid) & Bit(SIGSYS)) != 0;
 }
 
+void Tracer::OnErrandSyscall(Thread& thread) {
+  Errand& errand = *thread.errand;
+  if (errand.phase() == Errand::Phase::kGoing) return CarryOn(thread, errand.OnSyscallStop(0), 0);
+  arch::Registers registers{};
+  if (!ops_.GetRegisters(thread.tid, registers).ok()) return;
+  if (errand.phase() == Errand::Phase::kAsking) errand.restart_code = arch::RestartCode(registers);
+  const bool in_call = errand.phase() == Errand::Phase::kInCall;
+  const int64_t result = arch::SystemCallResult(registers);
+  const Errand::Next next = IsFiltered(thread, result) ? errand.OnFiltered() : errand.OnSyscallStop(result);
+  const bool has_ended = in_call && errand.phase() != Errand::Phase::kGoing;
+  if (has_ended && errand.restart_code != 0 && arch::WillRunCall(errand.registers)) {
+    // From here on the kernel takes it for the end of the thread's own call.
+    arch::SetEndOfCall(registers, errand.registers, errand.restart_code);
+    (void)ops_.SetRegisters(thread.tid, registers);
+  }
+  CarryOn(thread, next, 0);
+}
+
 void Tracer::OnErrandStop(Thread& thread, const WaitStatus& status) {
   Errand& errand = *thread.errand;
   switch (status.kind) {
-    case WaitKind::kSyscallStop: {
-      if (errand.phase() == Errand::Phase::kGoing) return CarryOn(thread, errand.OnSyscallStop(0), 0);
-      arch::Registers registers{};
-      if (!ops_.GetRegisters(thread.tid, registers).ok()) return;
-      const int64_t result = arch::SystemCallResult(registers);
-      return CarryOn(thread, IsFiltered(thread, result) ? errand.OnFiltered() : errand.OnSyscallStop(result), 0);
-    }
+    case WaitKind::kSyscallStop:
+      return OnErrandSyscall(thread);
     case WaitKind::kClone: {
       uint64_t child = 0;
       errand.made_task = true;
@@ -340,8 +356,14 @@ void Tracer::OnErrandSignal(Thread& thread, int signo) {
 }
 
 void Tracer::CarryOn(Thread& thread, Errand::Next next, int signo) {
-  const Errand& errand = *thread.errand;
+  Errand& errand = *thread.errand;
   switch (next) {
+    case Errand::Next::kAsk:
+      if (ops_.Resume(thread.tid, ResumeMode::kSkipSyscall, signo).error() != EIO) return;
+      return CarryOn(thread, errand.Begin(false), signo);
+    case Errand::Next::kSetOut:
+      if (!ops_.SetRegisters(thread.tid, errand.going).ok()) return;
+      [[fallthrough]];
     case Errand::Next::kGoOn:
       return (void)ops_.Resume(thread.tid, ResumeMode::kUntilSyscall, signo);
     case Errand::Next::kComeBack:

@@ -31,6 +31,23 @@ OpResult Call(long request, pid_t tid, uintptr_t address, uintptr_t data) {
   return OpResult(errno);
 }
 
+// The same on all machines that have it; some headers leave it out.
+constexpr long kSysemu = 31;
+
+long RequestOf(ResumeMode mode) {
+  switch (mode) {
+    case ResumeMode::kContinue:
+      return PTRACE_CONT;
+    case ResumeMode::kUntilSyscall:
+      return PTRACE_SYSCALL;
+    case ResumeMode::kStep:
+      return PTRACE_SINGLESTEP;
+    case ResumeMode::kSkipSyscall:
+      return kSysemu;
+  }
+  return PTRACE_CONT;
+}
+
 uintptr_t Pointer(void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
 uint64_t ParseHex(std::optional<std::string_view> text) {
@@ -88,18 +105,6 @@ bool GetSocketOption(pid_t tgid, int fd, int option, T& value) {
   const UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), fd, 0)));
   socklen_t size = sizeof(value);
   return copy.valid() && getsockopt(copy.get(), SOL_SOCKET, option, &value, &size) == 0;
-}
-
-int RequestOf(ResumeMode mode) {
-  switch (mode) {
-    case ResumeMode::kContinue:
-      return PTRACE_CONT;
-    case ResumeMode::kUntilSyscall:
-      return PTRACE_SYSCALL;
-    case ResumeMode::kStep:
-      return PTRACE_SINGLESTEP;
-  }
-  return PTRACE_CONT;
 }
 
 }  // namespace
@@ -258,8 +263,8 @@ size_t LinuxPtraceOps::WriteMemory(pid_t tid, uint64_t address, const void* in, 
   return wrote < 0 ? 0 : static_cast<size_t>(wrote);
 }
 
-std::pair<uint64_t, uint64_t> LinuxPtraceOps::FindVdso(pid_t pid) {
-  std::ifstream maps(fmt::format("/proc/{}/maps", pid));
+std::pair<uint64_t, uint64_t> LinuxPtraceOps::FindVdso(pid_t tid) {
+  std::ifstream maps(fmt::format("/proc/{}/maps", tid));
   for (std::string line; std::getline(maps, line);) {
     if (!line.ends_with("[vdso]")) continue;
     const std::string_view range(line);

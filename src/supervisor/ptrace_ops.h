@@ -39,7 +39,8 @@ class [[nodiscard]] OpResult {
 enum class ResumeMode : uint8_t {
   kContinue,      // PTRACE_CONT
   kUntilSyscall,  // PTRACE_SYSCALL
-  kStep           // PTRACE_SINGLESTEP
+  kStep,          // PTRACE_SINGLESTEP
+  kSkipSyscall    // PTRACE_SYSEMU: to the entry of a call that is then not made. EIO where the kernel does not have it
 };
 
 struct WaitResult {
@@ -109,8 +110,8 @@ class PtraceOps {
   virtual size_t ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) = 0;
   // Copies into the tracee's memory, also where it cannot write for itself; the number of bytes written.
   virtual size_t WriteMemory(pid_t tid, uint64_t address, const void* in, size_t size) = 0;
-  // Where the vDSO of a process begins and ends; zeros if it has none.
-  virtual std::pair<uint64_t, uint64_t> FindVdso(pid_t pid) = 0;
+  // Where the vDSO of a thread's process begins and ends; zeros if it has none.
+  virtual std::pair<uint64_t, uint64_t> FindVdso(pid_t tid) = 0;
   // SO_RCVTIMEO or SO_SNDTIMEO of a descriptor of the tracee in ns, 0 when it has none or is no socket.
   virtual int64_t SocketTimeoutNs(pid_t tgid, int fd, bool receive) = 0;
   // True when a descriptor of the tracee is a socket of this machine (AF_UNIX).

@@ -224,6 +224,7 @@ class Tracer {
   [[nodiscard]] static uint64_t MaskOf(const Errand& errand);
   int PickCarrier(const Thread& thread);
   bool IsFiltered(const Thread& thread, int64_t result);
+  void OnErrandSyscall(Thread& thread);
   void OnErrandStop(Thread& thread, const WaitStatus& status);
   void OnErrandSignal(Thread& thread, int signo);
   void CarryOn(Thread& thread, Errand::Next next, int signo);

@@ -15,9 +15,10 @@ namespace zxctl::test {
 
 // What target_start says it has seen; the order is its own.
 struct Seen {
-  uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15;
-  uint64_t flags, fs_base, gs_base, signal_mask;
-  uint32_t mxcsr, fcw;
+  uint64_t sp, arg1, arg2, tp, abi_reg;
+  uint64_t others;  // all other general registers, or'ed
+  uint64_t flags, signal_mask;
+  uint64_t float_control[2];
   uint64_t vectors[2];
   uint64_t done;
 };

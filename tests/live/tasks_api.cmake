@@ -14,11 +14,13 @@ add_dependencies(threads_start_test target_start)
 zx_test(threads_lending_test LABEL live SOURCES ${CMAKE_CURRENT_LIST_DIR}/threads_lending_test.cc
   LIBS zx_syscalls zx_supervisor)
 add_dependencies(threads_lending_test target_start)
-if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/${ZX_ARCH}/threads_values_test.cc)
-  zx_test(threads_values_test LABEL live SOURCES ${CMAKE_CURRENT_LIST_DIR}/${ZX_ARCH}/threads_values_test.cc
-    LIBS zx_syscalls zx_supervisor)
-  add_dependencies(threads_values_test target_start)
+set(own_refusals "")
+if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/${ZX_ARCH}/threads_refused_test.cc)
+  set(own_refusals ${CMAKE_CURRENT_LIST_DIR}/${ZX_ARCH}/threads_refused_test.cc)
 endif()
+zx_test(threads_values_test LABEL live SOURCES ${CMAKE_CURRENT_LIST_DIR}/threads_values_test.cc ${own_refusals}
+  LIBS zx_syscalls zx_supervisor)
+add_dependencies(threads_values_test target_start)
 # The registers of a thread, kind by kind: each machine has its own.
 if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/${ZX_ARCH}/threads_registers_test.cc)
   zx_test(threads_registers_test LABEL live SOURCES ${CMAKE_CURRENT_LIST_DIR}/${ZX_ARCH}/threads_registers_test.cc

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "live/started_program.h"
+#include "machine_start.h"
 #include "supervisor/proc_facts.h"
 #include "support/proc_view.h"
 
@@ -94,7 +95,6 @@ TEST(CreatedThread, DoesNotKeepItsProcessAlive) {
 
 // ---- starting ----
 
-#if defined(__x86_64__)
 TEST(StartedThread, HasTheRegistersThatWereAskedForAndNoOthers) {
   StartedProgram program;
   const zx::Thread thread = program.Create();
@@ -105,24 +105,20 @@ TEST(StartedThread, HasTheRegistersThatWereAskedForAndNoOthers) {
   AwaitExit(thread);
   const Seen seen = program.Ask().seen;
   EXPECT_EQ(seen.done, 1U);
-  EXPECT_EQ(seen.rsp, 0x1234567812345678U);
-  EXPECT_EQ(seen.rdi, ~0ULL);
-  EXPECT_EQ(seen.rsi, 0x8000000000000000U);
-  EXPECT_EQ(seen.fs_base, 0x7ffffffff123U);
-  EXPECT_EQ(seen.r15, 77U);
-  EXPECT_EQ(seen.rax | seen.rbx | seen.rcx | seen.rdx | seen.rbp | seen.r8 | seen.r9 | seen.r10 | seen.r11 | seen.r12 |
-                seen.r13 | seen.r14,
-            0U);
-  EXPECT_EQ(seen.flags, 0x202U);
-  EXPECT_EQ(seen.gs_base, 0U);
-  EXPECT_EQ(seen.mxcsr, 0x1f80U);
-  EXPECT_EQ(seen.fcw & 0xffff, 0x37fU);
+  EXPECT_EQ(seen.sp, 0x1234567812345678U);
+  EXPECT_EQ(seen.arg1, ~0ULL);
+  EXPECT_EQ(seen.arg2, 0x8000000000000000U);
+  EXPECT_EQ(seen.tp, 0x7ffffffff123U);
+  EXPECT_EQ(seen.abi_reg, 77U);
+  EXPECT_EQ(seen.others, 0U);
+  EXPECT_EQ(seen.flags, kInitialFlags);
+  EXPECT_EQ(seen.float_control[0], kInitialFloatControl[0]);
+  EXPECT_EQ(seen.float_control[1], kInitialFloatControl[1]);
   EXPECT_EQ(seen.vectors[0] | seen.vectors[1], 0U);
   // Every signal that can be blocked is.
   EXPECT_EQ(seen.signal_mask | 1ULL << (SIGKILL - 1) | 1ULL << (SIGSTOP - 1), ~0ULL);
   program.ExpectEnd();
 }
-#endif
 
 TEST(StartedThread, RunsTheExampleOfThePage) {
   StartedProgram program;
@@ -187,10 +183,8 @@ TEST(StartedThread, WaitsWhereItIsSuspended) {
   EXPECT_EQ(program.Ask().counter, 0);
   zx_thread_state_general_regs_t regs = {};
   EXPECT_EQ(thread.read_state(ZX_THREAD_STATE_GENERAL_REGS, &regs, sizeof(regs)), ZX_OK) << zxl_last_error();
-#if defined(__x86_64__)
-  EXPECT_EQ(regs.rip, program.at("entry"));
-  EXPECT_EQ(regs.rflags, 0x202U);
-#endif
+  EXPECT_EQ(PcOf(regs), program.at("entry"));
+  EXPECT_EQ(FlagsOf(regs), kInitialFlags);
   token.reset();
   AwaitExit(thread);
   EXPECT_EQ(program.Ask().counter, 15);
@@ -232,11 +226,9 @@ TEST(StartedThread, IsToldOfWithItsRegisters) {
   EXPECT_EQ(NextPacket(port).type, ZX_EXCP_THREAD_STARTING);
   zx_thread_state_general_regs_t regs = {};
   ASSERT_EQ(thread.read_state(ZX_THREAD_STATE_GENERAL_REGS, &regs, sizeof(regs)), ZX_OK) << zxl_last_error();
-#if defined(__x86_64__)
-  EXPECT_EQ(regs.rip, program.at("spinner"));
-  EXPECT_EQ(regs.rdi, 3U);
-  regs.rip = program.at("entry");
-#endif
+  EXPECT_EQ(PcOf(regs), program.at("spinner"));
+  EXPECT_EQ(FirstArgumentOf(regs), 3U);
+  PcOf(regs) = program.at("entry");
   ASSERT_EQ(thread.write_state(ZX_THREAD_STATE_GENERAL_REGS, &regs, sizeof(regs)), ZX_OK) << zxl_last_error();
   ASSERT_EQ(thread.resume(ZX_RESUME_EXCEPTION), ZX_OK) << zxl_last_error();
   EXPECT_EQ(NextPacket(port).type, ZX_EXCP_THREAD_EXITING);
@@ -263,10 +255,8 @@ TEST(StartedThread, FaultsWhereItsPcIsBadAndAHandlerMends) {
     EXPECT_EQ(packet.type, ZX_EXCP_FATAL_PAGE_FAULT);
     zx_thread_state_general_regs_t regs = {};
     ASSERT_EQ(faulting.read_state(ZX_THREAD_STATE_GENERAL_REGS, &regs, sizeof(regs)), ZX_OK) << zxl_last_error();
-#if defined(__x86_64__)
-    EXPECT_EQ(regs.rip, pc);
-    regs.rip = program.at("entry");
-#endif
+    EXPECT_EQ(PcOf(regs), pc);
+    PcOf(regs) = program.at("entry");
     ASSERT_EQ(faulting.write_state(ZX_THREAD_STATE_GENERAL_REGS, &regs, sizeof(regs)), ZX_OK) << zxl_last_error();
     ASSERT_EQ(faulting.resume(ZX_RESUME_EXCEPTION), ZX_OK) << zxl_last_error();
     AwaitExit(faulting);
@@ -293,7 +283,7 @@ TEST(StartedThread, ThousandOfThem) {
 TEST(StartRefused, LeavesTheThreadNewAndStartable) {
   StartedProgram program;
   const zx::Thread thread = program.Create();
-  for (const uint64_t pc : {uint64_t{1} << 63, ~uint64_t{0}, uint64_t{1} << 47}) {
+  for (const uint64_t pc : kBadPcs) {
     EXPECT_EQ(thread.start(pc, program.Stack(), 0, 0), ZX_ERR_INVALID_ARGS);
     EXPECT_NE(std::string(zxl_last_error()).find("pc 0x"), std::string::npos) << zxl_last_error();
     EXPECT_EQ(StateOf(thread), ZX_THREAD_STATE_NEW);
@@ -324,18 +314,18 @@ TEST(StartRefused, ErrorsComeInTheirOrder) {
   zx_handle_close(weak);
   EXPECT_EQ(start(running, kBadPc, 0), ZX_ERR_INVALID_ARGS);
   EXPECT_EQ(start(running, program.at("exiter"), 0), ZX_ERR_BAD_STATE);
-#if defined(__x86_64__)
-  EXPECT_EQ(start(running, program.at("exiter"), kBadTp), ZX_ERR_INVALID_ARGS);
-  EXPECT_EQ(start(fresh, kBadPc, kBadTp), ZX_ERR_INVALID_ARGS);
-  EXPECT_NE(std::string(zxl_last_error()).find("tp 0x"), std::string::npos) << zxl_last_error();
-#endif
+  if (kChecksTp) {
+    EXPECT_EQ(start(running, program.at("exiter"), kBadTp), ZX_ERR_INVALID_ARGS);
+    EXPECT_EQ(start(fresh, kBadPc, kBadTp), ZX_ERR_INVALID_ARGS);
+    EXPECT_NE(std::string(zxl_last_error()).find("tp 0x"), std::string::npos) << zxl_last_error();
+  }
   ASSERT_EQ(program.process.kill(), ZX_OK);
   AwaitEnd(program.process);
   EXPECT_EQ(start(fresh, kBadPc, 0), ZX_ERR_BAD_STATE);
   EXPECT_EQ(start(running, kBadPc, 0), ZX_ERR_BAD_STATE);
-#if defined(__x86_64__)
-  EXPECT_EQ(start(fresh, kBadPc, kBadTp), ZX_ERR_INVALID_ARGS);
-#endif
+  if (kChecksTp) {
+    EXPECT_EQ(start(fresh, kBadPc, kBadTp), ZX_ERR_INVALID_ARGS);
+  }
 }
 
 TEST(CreateRefused, ErrorsComeInTheirOrder) {

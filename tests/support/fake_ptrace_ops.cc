@@ -46,7 +46,11 @@ OpResult FakePtraceOps::SetOptions(pid_t tid, uint64_t options) {
 
 OpResult FakePtraceOps::Resume(pid_t tid, ResumeMode mode, int signo) {
   if (FakeTracee* tracee = Living(tid); tracee != nullptr) tracee->stopped = false;
-  return Record(mode == ResumeMode::kContinue ? "cont" : "syscall", tid, fmt::format(" {}", signo));
+  const char* const name = mode == ResumeMode::kContinue       ? "cont"
+                           : mode == ResumeMode::kUntilSyscall ? "syscall"
+                           : mode == ResumeMode::kStep         ? "step"
+                                                               : "skip";
+  return Record(name, tid, fmt::format(" {}", signo));
 }
 
 OpResult FakePtraceOps::Listen(pid_t tid) { return Record("listen", tid); }

@@ -90,7 +90,7 @@ class FakePtraceOps : public PtraceOps {
   int ReadSeccompMode(pid_t tid) override;
   size_t ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) override;
   size_t WriteMemory(pid_t tid, uint64_t address, const void* in, size_t size) override;
-  std::pair<uint64_t, uint64_t> FindVdso(pid_t /*pid*/) override { return {}; }
+  std::pair<uint64_t, uint64_t> FindVdso(pid_t /*tid*/) override { return {}; }
   int64_t SocketTimeoutNs(pid_t tgid, int fd, bool receive) override;
   bool IsLocalSocket(pid_t tgid, int fd) override;
   bool LostPrivileges(pid_t tgid) override;

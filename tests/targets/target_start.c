@@ -18,64 +18,14 @@
 #include <zircon/errors.h>
 #include <zxtask/target.h>
 
+#include "target_start_machine.h"
+
 enum { kStackBytes = 64 * 1024, kStacks = 1024 };
 
-// What a thread had in its registers when it began; tests know the order.
-struct Seen {
-  uint64_t general[16];  // rax rbx rcx rdx rsi rdi rbp rsp r8 … r15
-  uint64_t flags, fs_base, gs_base, signal_mask;
-  uint32_t mxcsr, fcw;
-  uint64_t vectors[2];  // all vector registers, or'ed
-  uint64_t done;
-};
 struct Seen seen;
 uint64_t scratch_stack[64];
 atomic_int stop_spinning;
 atomic_long counter;
-
-#if defined(__x86_64__)
-__asm__(
-    ".text\n"
-    ".globl recorder\n"
-    "recorder:\n"
-    "mov %rax, seen(%rip)\n mov %rbx, seen+8(%rip)\n mov %rcx, seen+16(%rip)\n mov %rdx, seen+24(%rip)\n"
-    "mov %rsi, seen+32(%rip)\n mov %rdi, seen+40(%rip)\n mov %rbp, seen+48(%rip)\n mov %rsp, seen+56(%rip)\n"
-    "mov %r8, seen+64(%rip)\n mov %r9, seen+72(%rip)\n mov %r10, seen+80(%rip)\n mov %r11, seen+88(%rip)\n"
-    "mov %r12, seen+96(%rip)\n mov %r13, seen+104(%rip)\n mov %r14, seen+112(%rip)\n mov %r15, seen+120(%rip)\n"
-    "lea scratch_stack+512(%rip), %rsp\n"
-    "pushfq\n popq seen+128(%rip)\n"
-    "stmxcsr seen+160(%rip)\n fnstcw seen+164(%rip)\n"
-    "por %xmm1, %xmm0\n por %xmm2, %xmm0\n por %xmm3, %xmm0\n por %xmm4, %xmm0\n por %xmm5, %xmm0\n"
-    "por %xmm6, %xmm0\n por %xmm7, %xmm0\n por %xmm8, %xmm0\n por %xmm9, %xmm0\n por %xmm10, %xmm0\n"
-    "por %xmm11, %xmm0\n por %xmm12, %xmm0\n por %xmm13, %xmm0\n por %xmm14, %xmm0\n por %xmm15, %xmm0\n"
-    "movdqu %xmm0, seen+168(%rip)\n"
-    "mov $158, %eax\n mov $0x1003, %edi\n lea seen+136(%rip), %rsi\n syscall\n"
-    "mov $158, %eax\n mov $0x1004, %edi\n lea seen+144(%rip), %rsi\n syscall\n"
-    "mov $14, %eax\n xor %edi, %edi\n xor %esi, %esi\n lea seen+152(%rip), %rdx\n mov $8, %r10d\n syscall\n"
-    "movq $1, seen+184(%rip)\n"
-    "mov $60, %eax\n xor %edi, %edi\n syscall\n"
-    ".globl exiter\n"
-    "exiter: mov $60, %eax\n xor %edi, %edi\n syscall\n"
-    ".globl spinner\n"
-    "spinner: pause\n cmpl $0, stop_spinning(%rip)\n je spinner\n jmp exiter\n");
-#endif
-#if defined(__x86_64__)
-// A restartable sequence (rseq(2)) that only ends when the kernel breaks it off, over and over; each time counts.
-__asm__(
-    ".data\n.balign 32\n"
-    "sequence: .long 0, 0\n .quad sequence_begin, sequence_end - sequence_begin, sequence_abort\n"
-    ".text\n"
-    ".globl in_sequences\n"
-    "in_sequences:\n"
-    "lea sequence(%rip), %rax\n mov %rax, 8(%rdi)\n"
-    "sequence_begin: pause\n jmp sequence_begin\n sequence_end:\n"
-    ".long 0x53053053\n"
-    "sequence_abort: lock incq counter(%rip)\n jmp in_sequences\n");
-#endif
-__attribute__((noreturn)) void in_sequences(void* area);
-void recorder(void);
-void exiter(void);
-void spinner(void);
 
 // The example of zx_thread_start's own page.
 __attribute__((noreturn)) static void thread_entry(uint64_t arg1, uint64_t arg2) {
@@ -152,6 +102,7 @@ int main(int argc, char** argv) {
     pthread_exit(NULL);
   }
 #if defined(__x86_64__)
+  __attribute__((noreturn)) void in_sequences(void* area);
   if (argc > 1 && strcmp(argv[1], "sequences") == 0) {
     pthread_t other;
     if (pthread_create(&other, NULL, Serve, NULL) != 0) return 91;

@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include "supervisor/errand.h"
+
+#include <gtest/gtest.h>
 
 namespace zxctl {
 namespace {
@@ -68,6 +68,44 @@ TEST(Errand, AFiltersSignalIsARefusal) {
   EXPECT_EQ(errand.OnFilterSignal(-1), Next::kComeBack);
   EXPECT_EQ(errand.OnTrapStop(), Next::kStay);
   EXPECT_EQ(errand.result(), -1);
+}
+
+TEST(Errand, SetsOutAtOnceWhereNothingHasToBeFoundOut) {
+  Errand errand(Errand::Return::kTrap);
+  EXPECT_EQ(errand.Begin(false), Next::kSetOut);
+  EXPECT_EQ(errand.phase(), Phase::kGoing);
+}
+
+TEST(Errand, AsksByTheThreadsOwnCallAndSkipsIt) {
+  Errand errand(Errand::Return::kTrap);
+  EXPECT_EQ(errand.Begin(true), Next::kAsk);
+  EXPECT_EQ(errand.OnSyscallStop(0), Next::kGoOn);
+  EXPECT_EQ(errand.phase(), Phase::kSkipping);
+  // Whatever the registers hold there: nothing was called.
+  EXPECT_EQ(errand.OnSyscallStop(-512), Next::kSetOut);
+  EXPECT_EQ(errand.OnSyscallStop(-38), Next::kGoOn);
+  EXPECT_EQ(errand.OnSyscallStop(1234), Next::kComeBack);
+  EXPECT_EQ(errand.OnTrapStop(), Next::kStay);
+  EXPECT_EQ(errand.result(), 1234);
+}
+
+TEST(Errand, StillAsksAfterStopsThatComeFirst) {
+  for (const auto back : {Errand::Return::kTrap, Errand::Return::kSignal}) {
+    Errand errand(back);
+    EXPECT_EQ(errand.Begin(true), Next::kAsk);
+    EXPECT_EQ(errand.OnTrapStop(), Next::kAsk);
+    EXPECT_EQ(errand.OnSignalStop(false), Next::kAsk);
+    EXPECT_EQ(errand.OnEventStop(), Next::kAsk);
+    EXPECT_EQ(errand.phase(), Phase::kAsking);
+  }
+}
+
+TEST(Errand, GoesWithoutAnAnswerWhereItCannotAsk) {
+  Errand errand(Errand::Return::kSignal);
+  EXPECT_EQ(errand.Begin(true), Next::kAsk);
+  EXPECT_EQ(errand.Begin(false), Next::kSetOut);
+  EXPECT_EQ(errand.OnSyscallStop(-38), Next::kGoOn);
+  EXPECT_EQ(errand.phase(), Phase::kInCall);
 }
 
 }  // namespace

@@ -144,4 +144,9 @@ void SetResult(Registers& registers, int64_t result);
 inline constexpr bool kRestartOutlivesHandlers = true;
 void TakeBackRestart(Registers& registers);
 
+inline constexpr bool kRestartIsDecidedLater = true;
+[[nodiscard]] bool WillRunCall(const Registers& registers);
+[[nodiscard]] int64_t RestartCode(const Registers& entering);
+void SetEndOfCall(Registers& registers, const Registers& own, int64_t code);
+
 }  // namespace zxctl::arch

@@ -83,6 +83,16 @@ void TakeBackRestart(Registers& registers) {
   registers.place = CallPlace::kAfter;
 }
 
+bool WillRunCall(const Registers& registers) { return registers.place == CallPlace::kBefore; }
+
+int64_t RestartCode(const Registers& entering) { return generic::RestartCode(entering.x[8], entering.x[1]); }
+
+void SetEndOfCall(Registers& registers, const Registers& own, int64_t code) {
+  registers.pc = own.pc + kInstructionBytes;
+  registers.x[0] = static_cast<uint64_t>(code);
+  registers.place = CallPlace::kAfter;
+}
+
 void SetResult(Registers& registers, int64_t result) {
   registers.x[0] = static_cast<uint64_t>(result);
   registers.place = CallPlace::kNone;

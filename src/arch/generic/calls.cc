@@ -10,13 +10,34 @@ namespace {
 enum Number : uint16_t {
   kIoGetevents = 4,
   kEpollPwait = 22,
+  kFcntl = 25,
+  kIoctl = 29,
+  kFlock = 32,
+  kOpenat = 56,
   kRead = 63,
   kWrite = 64,
   kReadv = 65,
   kWritev = 66,
+  kPread64 = 67,
+  kPwrite64 = 68,
+  kPreadv = 69,
+  kPwritev = 70,
+  kSendfile = 71,
   kPselect6 = 72,
   kPpoll = 73,
+  kVmsplice = 75,
+  kSplice = 76,
+  kTee = 77,
+  kWaitid = 95,
+  kFutex = 98,
+  kNanosleep = 101,
+  kClockNanosleep = 115,
+  kRtSigsuspend = 133,
   kRtSigtimedwait = 137,
+  kMqTimedsend = 182,
+  kMqTimedreceive = 183,
+  kMsgrcv = 188,
+  kMsgsnd = 189,
   kSemtimedop = 192,
   kSemop = 193,
   kAccept = 202,
@@ -28,12 +49,38 @@ enum Number : uint16_t {
   kClone = 220,
   kAccept4 = 242,
   kRecvmmsg = 243,
+  kWait4 = 260,
   kSendmmsg = 269,
+  kGetrandom = 278,
+  kPreadv2 = 286,
+  kPwritev2 = 287,
   kIoPgetevents = 292,
   kIoUringEnter = 426,
   kClone3 = 435,
+  kOpenat2 = 437,
   kEpollPwait2 = 441,
+  kFutexWaitv = 449,
+  kFutexWait = 455,
 };
+
+// The kernel's own, linux/errno.h.
+constexpr int64_t kRestartSys = -512;     // a handler ends it unless it was installed with SA_RESTART
+constexpr int64_t kRestartNoIntr = -513;  // nothing ends it
+constexpr int64_t kRestartNoHand = -514;  // a handler ends it
+constexpr int64_t kRestartBlock = -516;   // the same, and otherwise it becomes restart_syscall
+
+constexpr std::array<uint16_t, 7> kEndedByHandlers = {kPselect6,     kPpoll,  kNanosleep, kClockNanosleep,
+                                                      kRtSigsuspend, kMsgrcv, kMsgsnd};
+constexpr std::array<uint16_t, 35> kEndedByOtherHandlers = {
+    kFcntl,          kIoctl,    kFlock,     kOpenat,   kRead,     kWrite,   kReadv,      kWritev,   kPread64,
+    kPwrite64,       kPreadv,   kPwritev,   kSendfile, kVmsplice, kSplice,  kTee,        kWaitid,   kMqTimedsend,
+    kMqTimedreceive, kAccept,   kConnect,   kSendto,   kRecvfrom, kSendmsg, kRecvmsg,    kAccept4,  kRecvmmsg,
+    kWait4,          kSendmmsg, kGetrandom, kPreadv2,  kPwritev2, kOpenat2, kFutexWaitv, kFutexWait};
+
+// Of a futex only waits of the first kinds; the others, for locks with priority inheritance, are ended by nothing.
+constexpr uint64_t kFutexCommand = 0x7f;
+constexpr uint64_t kFutexWaitCommand = 0;
+constexpr uint64_t kFutexWaitBitset = 9;
 
 // Where a call on the list keeps its time. `argument` counts from 0.
 struct Entry {
@@ -95,6 +142,15 @@ std::optional<TimeLeft> FindTimeLeft(uint64_t number, const CallArguments& argum
   if (number != kPselect6 && number != kPpoll) return std::nullopt;
   const uint64_t address = arguments[number == kPselect6 ? 4 : 2];
   return address == 0 ? std::nullopt : std::optional(TimeLeft{.address = address, .bytes = 8, .unit_ns = 1});
+}
+
+int64_t RestartCode(uint64_t number, uint64_t second_argument) {
+  const auto is_in = [number](const auto& list) { return std::find(list.begin(), list.end(), number) != list.end(); };
+  if (number == kRestartSyscall) return kRestartBlock;
+  if (is_in(kEndedByHandlers)) return kRestartNoHand;
+  const uint64_t command = second_argument & kFutexCommand;
+  const bool waits = number == kFutex && (command == kFutexWaitCommand || command == kFutexWaitBitset);
+  return waits || is_in(kEndedByOtherHandlers) ? kRestartSys : kRestartNoIntr;
 }
 
 bool MakesThread(int64_t number) { return number == kClone || number == kClone3; }

@@ -34,5 +34,9 @@ using Instruction = std::array<uint8_t, 4>;
 // Where a call that begins anew with the rest of its time has that rest.
 [[nodiscard]] std::optional<TimeLeft> FindTimeLeft(uint64_t number, const CallArguments& arguments);
 [[nodiscard]] bool MakesThread(int64_t number);
+// With what the kernel interrupted a call that it runs again as `number`: kRestartSyscall says so itself. Of others it is the
+// code that such a call has, which says whether a handler ends it: those that no program expects to end with EINTR run again
+// whatever comes. So does a call that a thread has not begun at all, which shows in the same way.
+[[nodiscard]] int64_t RestartCode(uint64_t number, uint64_t second_argument);
 
 }  // namespace zxctl::arch::generic

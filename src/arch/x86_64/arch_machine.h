@@ -185,4 +185,16 @@ void SetResult(Registers& registers, int64_t result);
 inline constexpr bool kRestartOutlivesHandlers = false;
 inline void TakeBackRestart(Registers& /*registers*/) {}
 
+// True where the kernel has moved a thread back to the call that it will run again, as the thread's stop shows, but decides
+// only when it goes on whether a handler ends the call, and whether it becomes restart_syscall: with other registers meanwhile
+// it would forget both. Then the three below have an answer.
+inline constexpr bool kRestartIsDecidedLater = false;
+// The thread stands at the instruction of a call, which it will run, or run again.
+[[nodiscard]] inline bool WillRunCall(const Registers& /*registers*/) { return false; }
+// With what the kernel interrupted the call whose entry stop, when it was run again, `entering` is of.
+[[nodiscard]] inline int64_t RestartCode(const Registers& /*entering*/) { return 0; }
+// In the exit stop of another call: makes it that of the call at which `own` stands, ended with `code`. The stop that follows
+// is then as the one was in which the thread had those registers.
+inline void SetEndOfCall(Registers& /*registers*/, const Registers& /*own*/, int64_t /*code*/) {}
+
 }  // namespace zxctl::arch

@@ -97,6 +97,38 @@ TEST(Aarch64Restart, KnowsTheDescriptorOnlyByTheArgumentThatWasLookedFor) {
   EXPECT_FALSE(FindRestartableCall(Ended(kRecvfrom, -EINTR, 9), true)) << "32-bit code has other numbers";
 }
 
+// What the kernel has interrupted a call with shows in the call that it runs again.
+TEST(Aarch64RestartCode, IsWhatTheNumberSays) {
+  const auto code = [](uint64_t number, uint64_t second_argument = 0) {
+    Registers registers = At(kSystemCallInstruction, kNop);
+    registers.x[8] = number;
+    registers.x[1] = second_argument;
+    return RestartCode(registers);
+  };
+  EXPECT_EQ(code(generic::kRestartSyscall), -516);
+  EXPECT_EQ(code(kPpoll), -514);
+  EXPECT_EQ(code(63), -512) << "read";
+  EXPECT_EQ(code(220), -513) << "clone";
+  EXPECT_EQ(code(172), -513) << "getpid, which it has not begun";
+  constexpr uint64_t kFutex = 98;
+  constexpr uint64_t kPrivate = 128;
+  EXPECT_EQ(code(kFutex, 0 | kPrivate), -512) << "FUTEX_WAIT";
+  EXPECT_EQ(code(kFutex, 9), -512) << "FUTEX_WAIT_BITSET";
+  EXPECT_EQ(code(kFutex, 6), -513) << "FUTEX_LOCK_PI";
+}
+
+TEST(Aarch64SetEndOfCall, ShowsTheOwnCallEndedWithTheCode) {
+  const Registers own = At(kNop, kSystemCallInstruction);
+  ASSERT_TRUE(WillRunCall(own));
+  Registers other = Ended(220, 1234, 0);
+  other.pc = 0x7000;
+  SetEndOfCall(other, own, -516);
+  // The kernel takes the instruction before pc for the call's.
+  EXPECT_EQ(other.pc, kPc + 4);
+  EXPECT_EQ(SystemCallResult(other), -516);
+  EXPECT_FALSE(WillRunCall(other));
+}
+
 TEST(Aarch64TimeLeft, IsInTheMemoryOfCallsThatRunAgain) {
   Registers registers = At(kNop, kSystemCallInstruction);
   registers.x[8] = kPpoll;

@@ -56,6 +56,28 @@ TEST(Riscv64Restart, PutsTheFirstArgumentBackAndIsTakenBack) {
   EXPECT_TRUE(EndedWithEintr(registers));
 }
 
+TEST(Riscv64RestartCode, IsWhatTheNumberSays) {
+  Registers registers = At(kSystemCallInstruction, kNop);
+  registers.x[kA7] = generic::kRestartSyscall;
+  EXPECT_EQ(RestartCode(registers), -516);
+  registers.x[kA7] = kPselect6;
+  EXPECT_EQ(RestartCode(registers), -514);
+  registers.x[kA7] = 98;
+  registers.x[kA0 + 1] = 6;
+  EXPECT_EQ(RestartCode(registers), -513) << "FUTEX_LOCK_PI";
+}
+
+TEST(Riscv64SetEndOfCall, ShowsTheOwnCallEndedWithTheCode) {
+  const Registers own = At(kNop, kSystemCallInstruction);
+  ASSERT_TRUE(WillRunCall(own));
+  Registers other = Ended(220, 1234, 0);
+  other.pc = 0x7000;
+  SetEndOfCall(other, own, -516);
+  EXPECT_EQ(other.pc, kPc + 4);
+  EXPECT_EQ(SystemCallResult(other), -516);
+  EXPECT_FALSE(WillRunCall(other));
+}
+
 TEST(Riscv64TimeLeft, IsInTheMemoryOfCallsThatRunAgain) {
   Registers registers = At(kNop, kSystemCallInstruction);
   registers.x[kA7] = kPselect6;
