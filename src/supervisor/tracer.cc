@@ -192,11 +192,13 @@ void Tracer::Announce(Thread& creator, pid_t tid) {
   if (thread == nullptr && (unlisted_.contains(tid) || !ops_.IsTracee(tid))) return;
   Process& process = ProcessOfNewcomer(*creator.process, tid);
   const bool inherits_exit_option = creator.exit_option;
+  const bool inherits_kill = creator.single_step || creator.armed;
   if (thread == nullptr) {
     thread = &tree_.AddThread(tid);
     stats_.max_tracees = std::max<uint64_t>(stats_.max_tracees, tree_.thread_count());
   }
   thread->exit_option = inherits_exit_option;
+  thread->inherits_kill = inherits_kill;
   thread = JoinProcess(*thread, process);
   if (thread == nullptr || thread->state.life != Lifecycle::kUnannounced) return;
   if (DetachIfUnfollowed(*thread)) return;
@@ -221,7 +223,7 @@ Thread* Tracer::JoinProcess(Thread& thread, Process& process) {
 void Tracer::SetExitOption(Thread& thread) {
   const Process& process = *thread.process;
   const bool wanted = thread.tid == process.pid || process.filtered || process.debugged;
-  if (thread.exit_option == wanted) return;
+  if (thread.exit_option == wanted && !std::exchange(thread.inherits_kill, false)) return;
   thread.exit_option = wanted;
   (void)ops_.SetOptions(thread.tid, OptionsOf(thread));
 }

@@ -45,9 +45,10 @@ zx_status_t ConsumeArgument(const Call& call, zx_handle_t arg1) {
   if ((rights & ZX_RIGHT_TRANSFER) == 0) {
     return call.Fail(ZX_ERR_ACCESS_DENIED, "arg1", Mistake::kMissingRight, ZX_RIGHT_TRANSFER);
   }
-  return call.FailBecause(ZX_ERR_NOT_SUPPORTED,
-                          "arg1 is a handle, and a program on Linux has no table of handles to put it in: give 0, and pass "
-                          "numbers in arg2");
+  return call.FailBecause(
+      ZX_ERR_NOT_SUPPORTED,
+      "arg1 is a handle, and a program on Linux has no table of handles to put it in: give 0, and pass "
+      "numbers in arg2");
 }
 
 }  // namespace
@@ -75,8 +76,8 @@ zx_status_t zx_thread_start(zx_handle_t thread, zx_vaddr_t pc, zx_vaddr_t sp, ui
   return StartRegs(Call("zx_thread_start"), thread, {.pc = pc, .sp = sp, .arg1 = arg1, .arg2 = arg2});
 }
 
-zx_status_t zx_thread_start_regs(zx_handle_t thread, uint64_t pc, uint64_t sp, uint64_t arg1, uint64_t arg2, uint64_t tp,
-                                 uint64_t abi_reg) {
+zx_status_t zx_thread_start_regs(zx_handle_t thread, uint64_t pc, uint64_t sp, uint64_t arg1, uint64_t arg2,
+                                 uint64_t tp, uint64_t abi_reg) {
   return StartRegs(Call("zx_thread_start_regs"), thread,
                    {.pc = pc, .sp = sp, .arg1 = arg1, .arg2 = arg2, .tp = tp, .abi_reg = abi_reg});
 }
