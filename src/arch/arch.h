@@ -50,6 +50,7 @@ concept ZirconView = std::is_trivially_copyable_v<General> &&
   FillExceptionContext(int{}, int{}, uint64_t{}, context);
   { ToZircon(c) } -> std::same_as<General>;
   { FromZircon(general, r) } -> std::same_as<bool>;
+  { GeneralFields() } -> std::same_as<std::span<const RegisterField>>;
 };
 
 // What a thread begins with.

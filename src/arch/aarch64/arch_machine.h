@@ -82,6 +82,7 @@ void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_ar
 [[nodiscard]] GeneralRegs ToZircon(const Registers& registers);
 // Of cpsr only N, Z, C and V are a program's to set.
 [[nodiscard]] bool FromZircon(const GeneralRegs& from, Registers& registers);
+[[nodiscard]] std::span<const RegisterField> GeneralFields();
 
 // ---- start_registers.cc ------------------------------------------------------------------------------------------
 

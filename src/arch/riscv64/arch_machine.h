@@ -77,6 +77,7 @@ inline void RelaxCpu() { asm volatile(".4byte 0x0100000f" ::: "memory"); }
 void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_arch_t& out);
 [[nodiscard]] GeneralRegs ToZircon(const Registers& registers);
 [[nodiscard]] bool FromZircon(const GeneralRegs& from, Registers& registers);
+[[nodiscard]] std::span<const RegisterField> GeneralFields();
 
 // ---- start_registers.cc ------------------------------------------------------------------------------------------
 

@@ -81,6 +81,8 @@ void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_ar
 // Takes over what a program may set. False, and nothing has changed, when a value cannot be: rip has to be in the user half,
 // fs_base and gs_base canonical.
 [[nodiscard]] bool FromZircon(const GeneralRegs& from, Registers& registers);
+// The registers of GeneralRegs by name, in the order of the structure, which they fill.
+[[nodiscard]] std::span<const RegisterField> GeneralFields();
 
 // ---- start_registers.cc: what a thread begins with ---------------------------------------------------------------
 

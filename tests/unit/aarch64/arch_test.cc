@@ -177,5 +177,16 @@ TEST(Aarch64ExceptionContext, HasTheClassThatTheSignalStandsFor) {
   EXPECT_EQ(context.arm_64.esr, 0U) << "sent by a program";
 }
 
+TEST(Aarch64Zircon, NamesEachOfItsRegistersAtItsPlace) {
+  const auto at = [](size_t index) { return GeneralFields()[index]; };
+  ASSERT_EQ(GeneralFields().size(), 35U);
+  EXPECT_EQ(at(29).name, "x29");
+  EXPECT_EQ(at(30).name, "lr");
+  EXPECT_EQ(at(32).name, "pc");
+  EXPECT_EQ(at(32).offset, offsetof(GeneralRegs, pc));
+  EXPECT_EQ(at(34).name, "tpidr");
+  EXPECT_EQ(at(34).offset, offsetof(GeneralRegs, tpidr));
+}
+
 }  // namespace
 }  // namespace zxctl::arch

@@ -101,5 +101,15 @@ TEST(Riscv64ExceptionContext, HasTheCauseThatTheSignalStandsFor) {
   EXPECT_EQ(context.riscv_64.cause, 0U) << "sent by a program";
 }
 
+TEST(Riscv64Zircon, NamesEachOfItsRegistersAtItsPlace) {
+  const auto at = [](size_t index) { return GeneralFields()[index]; };
+  ASSERT_EQ(GeneralFields().size(), 32U);
+  EXPECT_EQ(at(0).name, "pc");
+  EXPECT_EQ(at(10).name, "a0");
+  EXPECT_EQ(at(10).offset, offsetof(GeneralRegs, a0));
+  EXPECT_EQ(at(31).name, "t6");
+  EXPECT_EQ(at(31).offset, offsetof(GeneralRegs, t6));
+}
+
 }  // namespace
 }  // namespace zxctl::arch
