@@ -14,3 +14,5 @@ target_compile_options(target_hostile_client PRIVATE -std=gnu11)
 zx_target_program(target_start SOURCES ${CMAKE_CURRENT_LIST_DIR}/target_start.c)
 target_compile_options(target_start PRIVATE -std=gnu11)
 target_include_directories(target_start PRIVATE ${CMAKE_SOURCE_DIR}/include)
+zx_target_program(target_names
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/target_names.cc ${CMAKE_CURRENT_LIST_DIR}/target_names_other.cc)

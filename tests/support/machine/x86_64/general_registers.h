@@ -26,6 +26,11 @@ inline void SetReturned(GeneralRegs& registers, int64_t result) { registers.rax 
 [[nodiscard]] inline uint64_t SecondKnown(const GeneralRegs& registers) { return registers.rbx; }
 [[nodiscard]] inline uint64_t LastKnown(const GeneralRegs& registers) { return registers.r15; }
 
+// What these two are called, and where a thread stands.
+inline constexpr const char* kSecondKnownName = "rbx";
+inline constexpr const char* kLastKnownName = "r15";
+inline constexpr const char* kPcName = "rip";
+
 // The address that a report about a page fault tells.
 [[nodiscard]] inline uint64_t FaultAddressOf(const zx_exception_arch_t& context) { return context.x86_64.cr2; }
 
