@@ -49,8 +49,21 @@ concept ZirconView = std::is_trivially_copyable_v<General> &&
     requires(R& r, const R& c, const General& general, zx_exception_arch_t& context) {
   FillExceptionContext(int{}, int{}, uint64_t{}, context);
   { ToZircon(c) } -> std::same_as<General>;
-  { FromZircon(general, r) } -> std::same_as<bool>;
+  { FromZircon(general, r) } -> std::same_as<std::optional<std::string>>;
   { GeneralFields() } -> std::same_as<std::span<const RegisterField>>;
+  ShowStepFlag(r);
+  { TakeStepFlag(r) } -> std::same_as<bool>;
+};
+
+// The kinds of registers besides the general ones.
+template <typename Layout>
+concept StatesView = requires(const Layout& layout, const StateSets& sets, std::span<std::byte> out) {
+  { FindState(uint32_t{}) } -> std::same_as<const Layout*>;
+  ShowState(layout, sets, out);
+  { TakeState(layout, out, sets) } -> std::same_as<std::optional<std::string>>;
+  { IsArmed(sets) } -> std::same_as<bool>;
+  { IsStep(int{}, int{}, int{}) } -> std::same_as<bool>;
+  kUserWords.size();
 };
 
 // What a thread begins with.
@@ -58,15 +71,16 @@ template <typename R>
 concept StartView = requires(R& r, const R& c, const StartRegs& start, std::span<std::byte> set) {
   { ValidateStartRegs(start, AddressBits()) } -> std::same_as<std::optional<StartRefusal>>;
   SetStart(r, start);
-  { KernelTakesTp(uint64_t{}) } -> std::same_as<bool>;
-  { CanLoadTp() } -> std::same_as<bool>;
-  SetTpToLoad(r, uint64_t{});
+  { KernelTakesPointers(c) } -> std::same_as<bool>;
+  { SamePointers(c, c) } -> std::same_as<bool>;
+  { CanLoadPointers() } -> std::same_as<bool>;
+  SetPointersToLoad(r, c);
   { PartToWrite(c, kRegisterParts.front()) } -> std::same_as<RegisterPart>;
   SetInitialVectors(set);
 };
 
 template <typename R, typename General>
-concept Machine = RegisterFile<R> && SystemCallView<R> && ZirconView<R, General> && StartView<R>;
+concept Machine = RegisterFile<R> && SystemCallView<R> && ZirconView<R, General> && StartView<R> && StatesView<StateLayout>;
 
 static_assert(Machine<Registers, GeneralRegs>, "the machine's folder does not answer all questions");
 static_assert(kBreakpointName.size() > 0 && kMachineName.size() > 0 && kElfMachine != 0 && kElfMachine32 != 0);

@@ -4,6 +4,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 
 namespace zxctl::arch {
@@ -35,6 +38,20 @@ struct RegisterPart {
 
 // What a system call is given.
 using CallArguments = std::array<uint64_t, 6>;
+
+// A kind of registers as zx_thread_read_state() has it, ZX_THREAD_STATE_*, and the register sets that it is made of by their
+// note types; 0: none.
+struct StateLayout {
+  uint32_t kind = 0;
+  size_t bytes = 0;
+  std::array<uint32_t, 2> sets{};
+  std::string_view missing;  // why this machine has none, if it has none
+};
+// Those sets as they were read; empty where the machine has none.
+using StateSets = std::array<std::span<std::byte>, 2>;
+
+// The debug registers as a set, where the kernel has them only as words of struct user.
+inline constexpr uint32_t kUserWordSet = 0xffff0001;
 
 // How a blocking call that ends with EINTR when its task is woken knows its time.
 enum class TimeoutKind : uint8_t {

@@ -321,32 +321,44 @@ zx_status_t Thread::GetException(ring::ExceptionRecord* out) {
   return answer.status;
 }
 
-zx_status_t Thread::GetRegisters(arch::Registers* out) {
-  connection().TakeIn();
-  if (connection().dead()) return ZX_ERR_PEER_CLOSED;
-  {
-    // They have travelled with the exception, and nobody but this program has changed them.
-    const std::lock_guard lock(exception_lock_);
-    if (exception_ && exception_->has_registers != 0 && connection().IsOffered(*exception_)) {
-      *out = exception_->registers;
-      return ZX_OK;
-    }
-  }
-  if (IsOver()) return ZX_ERR_BAD_STATE;
-  const Answer answer = connection().Request(ring::CommandType::kGetRegisters, {.task = koid()});
-  if (answer.status == ZX_OK) *out = answer.As<arch::Registers>();
-  return answer.status;
+// Nobody but this program has changed them since.
+bool Thread::HasGeneralRegisters(arch::GeneralRegs* out) {
+  const std::lock_guard lock(exception_lock_);
+  if (!exception_ || exception_->has_registers == 0 || !connection().IsOffered(*exception_)) return false;
+  if (arch::CodeBits(exception_->registers) == arch::Bits::k32) return false;
+  *out = arch::ToZircon(exception_->registers);
+  return true;
 }
 
-zx_status_t Thread::SetRegisters(const arch::Registers& registers, std::string* out_sentence) {
+zx_status_t Thread::ReadState(const arch::StateLayout& layout, std::span<std::byte> out, std::string* out_sentence) {
+  connection().TakeIn();
+  if (connection().dead()) return ZX_ERR_PEER_CLOSED;
+  arch::GeneralRegs general{};
+  if (layout.kind == ZX_THREAD_STATE_GENERAL_REGS && HasGeneralRegisters(&general)) {
+    std::memcpy(out.data(), &general, sizeof(general));
+    return ZX_OK;
+  }
+  if (IsOver()) return ZX_ERR_BAD_STATE;
+  const Answer answer = connection().Request(ring::CommandType::kReadState, {.task = koid(), .options = layout.kind});
+  if (answer.status != ZX_OK) {
+    *out_sentence = answer.Sentence();
+    return answer.status;
+  }
+  std::memcpy(out.data(), answer.bytes.data(), std::min(out.size(), answer.bytes.size()));
+  return ZX_OK;
+}
+
+zx_status_t Thread::WriteState(const arch::StateLayout& layout, std::span<const std::byte> in,
+                               std::string* out_sentence) {
   const Answer answer =
-      connection().Request(ring::CommandType::kSetRegisters, {.task = koid()}, std::as_bytes(std::span(&registers, 1)));
+      connection().Request(ring::CommandType::kWriteState, {.task = koid(), .options = layout.kind}, in);
   if (answer.status != ZX_OK) {
     *out_sentence = answer.Sentence();
     return answer.status;
   }
   const std::lock_guard lock(exception_lock_);
-  if (exception_) exception_->registers = registers;
+  // What came with it is out of date.
+  if (exception_) exception_->has_registers = 0;
   return ZX_OK;
 }
 

@@ -131,8 +131,10 @@ class Thread final : public Task {
   // `port` 0: whoever was asked. BAD_STATE when the thread waits for no answer, ACCESS_DENIED for another port.
   zx_status_t ResumeFromException(zx_koid_t port, ring::Verdict verdict);
   zx_status_t GetException(ring::ExceptionRecord* out);
-  zx_status_t GetRegisters(arch::Registers* out);
-  zx_status_t SetRegisters(const arch::Registers& registers, std::string* out_sentence);
+  // One kind of registers; `out` and `in` have its size. Errors have a sentence: BAD_STATE, NOT_SUPPORTED, PEER_CLOSED, and of
+  // writes INVALID_ARGS.
+  zx_status_t ReadState(const arch::StateLayout& layout, std::span<std::byte> out, std::string* out_sentence);
+  zx_status_t WriteState(const arch::StateLayout& layout, std::span<const std::byte> in, std::string* out_sentence);
 
  protected:
   void OnResumed(uint64_t seq) override;
@@ -144,6 +146,9 @@ class Thread final : public Task {
   const zx_koid_t process_;
   std::atomic<pid_t> tid_;
   std::mutex exception_lock_;
+  // The general registers, if they have come with an exception that is still to be answered.
+  bool HasGeneralRegisters(arch::GeneralRegs* out);
+
   std::optional<ring::ExceptionNotice> exception_;  // exception_lock_
   std::mutex state_lock_;
   uint64_t resumed_by_ = 0;  // state_lock_; what the tracer said before it dealt with this command is out of date

@@ -1,6 +1,5 @@
 // Making threads in processes, and starting them.
 #include "client/task.h"
-#include "object/koid.h"
 
 namespace zxctl::client {
 namespace {
@@ -9,18 +8,11 @@ constexpr std::string_view kGone = "the process is dead, or was let go: nothing 
 
 }  // namespace
 
-// In a process that is dead a thread can be made: it can only never be started.
 Result<RefPtr<Thread>> Process::CreateThread() {
   connection().TakeIn();
   if (connection().dead()) return Fail(Status{.zx = ZX_ERR_PEER_CLOSED});
-  Answer answer{.status = ZX_ERR_BAD_STATE};
-  if (!IsOver()) answer = connection().Request(ring::CommandType::kCreateThread, {.task = koid()});
-  if (answer.status == ZX_ERR_BAD_STATE && IsOver()) {
-    const ring::TaskRecord record{.koid = NewLocalKoid(), .process = koid(), .life = ring::TaskLife::kNew, .is_thread = 1};
-    RefPtr<Thread> unstartable = MakeRefCounted<Thread>(connection(), record);
-    if (!unstartable) return Fail(Status{.zx = ZX_ERR_NO_MEMORY, .what = "no memory"});
-    return unstartable;
-  }
+  if (IsOver()) return Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = std::string(kGone)});
+  const Answer answer = connection().Request(ring::CommandType::kCreateThread, {.task = koid()});
   if (answer.status != ZX_OK) return Fail(Status{.zx = answer.status, .what = answer.Sentence()});
   RefPtr<Thread> thread = DownCast<Thread>(answer.object);
   if (!thread) return Fail(Status{.zx = ZX_ERR_NO_MEMORY, .what = "no memory"});

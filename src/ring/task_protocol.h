@@ -40,8 +40,8 @@ enum class CommandType : uint32_t {
   kThreadInfo,     // task: ThreadInfo
   kProcessInfo,    // task: ProcessInfo
   kExceptionInfo,  // task: ExceptionRecord
-  kGetRegisters,   // task: arch::Registers
-  kSetRegisters,   // task, and arch::Registers
+  kReadState,      // task, options: a kind of registers that this machine knows, ZX_THREAD_STATE_*: its bytes
+  kWriteState,     // the same, and the bytes
   kReadMemory,     // task, other: the address, key: the size: what could be read
   kWriteMemory,    // task, other: the address, and the bytes: how many could be written as a u64
 };

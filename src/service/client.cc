@@ -289,6 +289,7 @@ ring::ExceptionNotice Client::NoticeOf(const PortHandler& handler, const Excepti
   notice.thread = ForClient(RecordOf(*thread));
   const bool readable = packet.kind != FaultKind::kExit;
   notice.has_registers = readable && tracer_.ops().GetRegisters(packet.tid, notice.registers).ok();
+  Tracer::ShowStep(*thread, notice.registers);
   return notice;
 }
 

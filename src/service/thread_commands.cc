@@ -1,5 +1,9 @@
-// What a client asks of threads that it makes.
+// What a client asks of threads: to be made, to be started, for their registers.
+#include <zircon/syscalls/debug.h>
+
+#include <array>
 #include <cstring>
+#include <vector>
 
 #include "service/client.h"
 #include "service/task_records.h"
@@ -13,7 +17,8 @@ Status NotRunning(std::string_view why) { return {.zx = ZX_ERR_BAD_STATE, .what 
 
 void Client::DoCreateThread(const ring::Command& command) {
   Process* process = tracer_.tree().FindProcessByKoid(command.task);
-  if (process == nullptr || process->detaching) return Answer(command, NotRunning("the process is dead, or was let go"));
+  if (process == nullptr || process->detaching)
+    return Answer(command, NotRunning("the process is dead, or was let go"));
   tracer_.CreateThread(*process, [this, command](Result<Thread*> made) {
     if (!made) return Answer(command, made.error());
     WatchTask((*made)->koid);
@@ -54,6 +59,60 @@ void Client::DoStartThread(const ring::Command& command, std::span<const std::by
     if (running != nullptr && running->process != nullptr) SendTask(RecordOf(*running));
     const Process* begun = tracer_.tree().FindProcessByKoid(command.other);
     if (begun != nullptr) SendTask(RecordOf(*begun));
+    Answer(command, ZX_OK);
+  });
+}
+
+// ---- registers -------------------------------------------------------------------------------------------------------
+
+const arch::StateLayout* Client::FindState(const ring::Command& command) {
+  const arch::StateLayout* layout = arch::FindState(command.options);
+  if (layout == nullptr) broken_ = true;
+  return layout;
+}
+
+Thread* Client::StandingThread(const ring::Command& command, const arch::StateLayout& layout) {
+  Thread* thread = tracer_.tree().FindThreadByKoid(command.task);
+  const ExceptionPacket* exception = thread == nullptr ? nullptr : router_.Find(thread->tid);
+  const bool runs_on = layout.kind == ZX_THREAD_STATE_GENERAL_REGS || layout.kind == ZX_THREAD_STATE_SINGLE_STEP;
+  if (exception != nullptr && exception->kind == FaultKind::kExit && runs_on) {
+    Answer(command, ZX_ERR_NOT_SUPPORTED, "a thread that exits has no registers any more");
+    return nullptr;
+  }
+  const bool parked = thread != nullptr && thread->process != nullptr && thread->process->parked;
+  if (thread == nullptr || parked || (exception == nullptr && !thread->told_suspended)) {
+    Answer(command, ZX_ERR_BAD_STATE,
+           "the thread is neither suspended nor in an exception: suspend it, and wait for ZX_THREAD_SUSPENDED");
+    return nullptr;
+  }
+  return thread;
+}
+
+void Client::DoReadState(const ring::Command& command) {
+  const arch::StateLayout* layout = FindState(command);
+  Thread* thread = layout == nullptr ? nullptr : StandingThread(command, *layout);
+  if (thread == nullptr) return;
+  // It may have gone on before it was lent, or died on the way.
+  if (thread->errand != nullptr) return tracer_.AfterErrand(*thread, [this, command] { DoReadState(command); });
+  std::array<std::byte, arch::kMaxStateBytes> state;
+  const auto out = std::span(state).first(layout->bytes);
+  const auto read = tracer_.ReadState(*thread, *layout, out);
+  if (!read) return Answer(command, read.error());
+  AnswerBytes(command, out, out.size());
+}
+
+void Client::DoWriteState(const ring::Command& command, std::span<const std::byte> bytes) {
+  const arch::StateLayout* layout = FindState(command);
+  if (layout != nullptr && bytes.size() != layout->bytes) broken_ = true;
+  if (broken_) return;
+  Thread* thread = StandingThread(command, *layout);
+  if (thread == nullptr) return;
+  if (thread->errand != nullptr) {
+    return tracer_.AfterErrand(
+        *thread, [this, command, copy = std::vector(bytes.begin(), bytes.end())] { DoWriteState(command, copy); });
+  }
+  tracer_.WriteState(*thread, *layout, bytes, [this, command](const Result<void>& written) {
+    if (!written) return Answer(command, written.error());
     Answer(command, ZX_OK);
   });
 }

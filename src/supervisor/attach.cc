@@ -289,6 +289,7 @@ void Tracer::DetachHeld(Thread& thread) {
   DropWatch(thread);
   CloseStatFile(thread);
   CountHeldTime(thread);
+  Disarm(thread);
   (void)ops_.Detach(thread.tid, thread.state.pending_signal);
   observer_.OnThreadGone(thread);
   Process* process = thread.process;

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include "arch/arch.h"
 
@@ -22,11 +23,11 @@ namespace zxctl {
 class Errand {
  public:
   enum class Phase : uint8_t {
-    kGoing,   // the call's entry stop is to come
-    kInCall,  // its exit stop is to come
+    kGoing,     // the call's entry stop is to come
+    kInCall,    // its exit stop is to come
     kFiltered,  // a filter of the program has kept it from being made; the signal that says so is to come
-    kComing,  // the last stop is to come
-    kBack,    // it stands as before, once its registers are put back
+    kComing,    // the last stop is to come
+    kBack,      // it stands as before, once its registers are put back
   };
 
   // What the thread has to do next, and how.
@@ -89,12 +90,14 @@ class Errand {
   arch::Registers registers{};
   uint64_t signal_mask = 0;
   std::optional<siginfo_t> signal;
-  int carrier = 0;  // brings a thread back that stood at a signal
+  int carrier = 0;         // brings a thread back that stood at a signal
   bool made_task = false;  // the call has made one, as its event said
   // A thread that job control stopped meanwhile has to be stopped again.
   bool job_stopped = false;
   // Called once: with the call's result, or when the thread is gone before.
   std::function<void(std::optional<int64_t> result)> done;
+  // Called after that.
+  std::vector<std::function<void()>> waiting;
 
  private:
   // The kernel's codes for "run it again", from ERESTARTSYS to ERESTART_RESTARTBLOCK.

@@ -189,18 +189,6 @@ void Tracer::MakeExitCall(pid_t tid) {
   Apply(tid, {.kind = EventKind::kRelease});
 }
 
-OpResult Tracer::ReadRegisters(const Thread& thread, arch::Registers& out) {
-  if (thread.errand == nullptr) return ops_.GetRegisters(thread.tid, out);
-  out = thread.errand->registers;
-  return {};
-}
-
-OpResult Tracer::WriteRegisters(Thread& thread, const arch::Registers& registers) {
-  if (thread.errand == nullptr) return ops_.SetRegisters(thread.tid, registers);
-  thread.errand->registers = registers;
-  return {};
-}
-
 uint64_t Tracer::FindSystemCallInstruction(const Thread& thread, const arch::Registers& registers) {
   const auto holds_one = [&](uint64_t address) {
     arch::CodeBytes code{};

@@ -173,7 +173,7 @@ void Tracer::FinishCreated(pid_t tid) {
   // It has no memory of its own yet in which a handler could run.
   (void)ops_.BlockSignals(tid);
   thread->exit_armed = true;
-  (void)ops_.SetOptions(tid, Options(thread->exit_option));
+  (void)ops_.SetOptions(tid, OptionsOf(*thread));
   EndRequestIfMade(*thread->process);
 }
 
@@ -238,7 +238,7 @@ void Tracer::SendWith(Thread& thread, const arch::Registers& going, const arch::
   if (at_signal) errand->carrier = PickCarrier(thread);
   errand->done = std::move(done);
   // Should we be killed now, nobody can put it back.
-  (void)ops_.SetOptions(thread.tid, Options(thread.exit_option) | PTRACE_O_EXITKILL);
+  (void)ops_.SetOptions(thread.tid, OptionsOf(thread) | PTRACE_O_EXITKILL);
   (void)ops_.SetSignalMask(thread.tid, MaskOf(*errand));
   thread.errand = std::move(errand);
   if (ops_.SetRegisters(thread.tid, going).ok()) (void)ops_.Resume(thread.tid, ResumeMode::kUntilSyscall, 0);
@@ -342,7 +342,7 @@ void Tracer::EndAt(Thread& thread, Errand::Next next, PtraceStop stop) {
   (void)ops_.SetRegisters(thread.tid, errand->registers);
   (void)ops_.SetSignalMask(thread.tid, errand->signal_mask);
   if (errand->signal) (void)ops_.SetSiginfo(thread.tid, *errand->signal);
-  (void)ops_.SetOptions(thread.tid, Options(thread.exit_option));
+  (void)ops_.SetOptions(thread.tid, OptionsOf(thread));
   // It stands held, as it did; only job control may have come or gone.
   thread.state.stop = stop;
   thread.stop_again = errand->job_stopped && stop == PtraceStop::kSignal;
@@ -352,13 +352,16 @@ void Tracer::EndAt(Thread& thread, Errand::Next next, PtraceStop stop) {
   MakeExitCall(tid);
   Thread* back = tree_.FindThread(tid);
   if (back != nullptr && IsLeaving(*back)) LeaveWhenHeld(*back);
+  for (const auto& then : errand->waiting) then();
 }
 
 // It dies, or another thread's exec has ended it.
 void Tracer::FailErrand(Thread& thread) {
   if (thread.errand != nullptr) {
     const std::unique_ptr<Errand> errand = std::move(thread.errand);
-    return errand->done(std::nullopt);
+    errand->done(std::nullopt);
+    for (const auto& then : errand->waiting) then();
+    return;
   }
   if (thread.lends) EndLoan(thread.koid, std::nullopt);
 }

@@ -90,6 +90,18 @@ bool GetSocketOption(pid_t tgid, int fd, int option, T& value) {
   return copy.valid() && getsockopt(copy.get(), SOL_SOCKET, option, &value, &size) == 0;
 }
 
+int RequestOf(ResumeMode mode) {
+  switch (mode) {
+    case ResumeMode::kContinue:
+      return PTRACE_CONT;
+    case ResumeMode::kUntilSyscall:
+      return PTRACE_SYSCALL;
+    case ResumeMode::kStep:
+      return PTRACE_SINGLESTEP;
+  }
+  return PTRACE_CONT;
+}
+
 }  // namespace
 
 bool OpResult::gone() const { return error_ == ESRCH; }
@@ -106,7 +118,7 @@ OpResult LinuxPtraceOps::Listen(pid_t tid) { return Call(PTRACE_LISTEN, tid, 0, 
 OpResult LinuxPtraceOps::Interrupt(pid_t tid) { return Call(PTRACE_INTERRUPT, tid, 0, 0); }
 
 OpResult LinuxPtraceOps::Resume(pid_t tid, ResumeMode mode, int signo) {
-  return Call(mode == ResumeMode::kContinue ? PTRACE_CONT : PTRACE_SYSCALL, tid, 0, static_cast<uintptr_t>(signo));
+  return Call(RequestOf(mode), tid, 0, static_cast<uintptr_t>(signo));
 }
 
 OpResult LinuxPtraceOps::Detach(pid_t tid, int signo) {
@@ -120,11 +132,13 @@ OpResult LinuxPtraceOps::SetRegisters(pid_t tid, const arch::Registers& register
 }
 
 size_t LinuxPtraceOps::GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) {
+  if (note_type == arch::kUserWordSet) return ReadUserWords(tid, out);
   iovec piece{out.data(), out.size()};
   return Call(PTRACE_GETREGSET, tid, note_type, Pointer(&piece)).ok() ? piece.iov_len : 0;
 }
 
 OpResult LinuxPtraceOps::SetRegisterSet(pid_t tid, uint32_t note_type, std::span<const std::byte> in) {
+  if (note_type == arch::kUserWordSet) return OpResult(WriteUserWords(tid, in));
   iovec piece{const_cast<std::byte*>(in.data()), in.size()};
   return Call(PTRACE_SETREGSET, tid, note_type, Pointer(&piece));
 }

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <span>
 #include <string>
 #include <utility>
@@ -69,6 +70,12 @@ bool ReadFirstArgument(pid_t tid, uint64_t& out) {
   return std::from_chars(text.data() + begin + 3, text.data() + text.size(), out, 16).ec == std::errc();
 }
 
+int WriteUserWord(pid_t tid, size_t index, uint64_t value) {
+  return syscall(SYS_ptrace, PTRACE_POKEUSER, static_cast<long>(tid), arch::kUserWords.begin()[index], value) < 0
+             ? errno
+             : 0;
+}
+
 }  // namespace
 
 int ReadRegisters(pid_t tid, arch::Registers& out) {
@@ -108,6 +115,31 @@ int FindFirstArgument(pid_t tid, arch::Registers& registers) {
   }
   if (!found) return EIO;
   arch::SetFirstArgument(registers, argument);
+  return 0;
+}
+
+size_t ReadUserWords(pid_t tid, std::span<std::byte> out) {
+  size_t at = 0;
+  for (const size_t offset : arch::kUserWords) {
+    uint64_t word = 0;
+    if (at + sizeof(word) > out.size()) return 0;
+    // The call itself, not the C library's function: a word of -1 is none of its errors.
+    if (syscall(SYS_ptrace, PTRACE_PEEKUSER, static_cast<long>(tid), offset, &word) < 0) return 0;
+    std::memcpy(out.data() + at, &word, sizeof(word));
+    at += sizeof(word);
+  }
+  return at;
+}
+
+int WriteUserWords(pid_t tid, std::span<const std::byte> in) {
+  const size_t count = arch::kUserWords.size();
+  if (count == 0 || in.size() != count * sizeof(uint64_t)) return EINVAL;
+  if (const int error = WriteUserWord(tid, count - 1, 0)) return error;
+  for (size_t i = 0; i < count; ++i) {
+    uint64_t word = 0;
+    std::memcpy(&word, in.data() + i * sizeof(word), sizeof(word));
+    if (const int error = WriteUserWord(tid, i, word)) return error;
+  }
   return 0;
 }
 

@@ -3,6 +3,9 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
+#include <span>
+
 #include "arch/arch.h"
 
 namespace zxctl {
@@ -13,5 +16,10 @@ namespace zxctl {
 // On machines where the result of a call has taken the place of its first argument: finds that, and sets it. `registers` show
 // a call that has ended.
 [[nodiscard]] int FindFirstArgument(pid_t tid, arch::Registers& registers);
+
+// arch::kUserWordSet. Reading gives the bytes read, 0 where the machine has no such words or the thread is gone. Writing
+// switches all off first, and on at the end.
+[[nodiscard]] size_t ReadUserWords(pid_t tid, std::span<std::byte> out);
+[[nodiscard]] int WriteUserWords(pid_t tid, std::span<const std::byte> in);
 
 }  // namespace zxctl

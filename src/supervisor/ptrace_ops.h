@@ -37,8 +37,9 @@ class [[nodiscard]] OpResult {
 };
 
 enum class ResumeMode : uint8_t {
-  kContinue,     // PTRACE_CONT
-  kUntilSyscall  // PTRACE_SYSCALL
+  kContinue,      // PTRACE_CONT
+  kUntilSyscall,  // PTRACE_SYSCALL
+  kStep           // PTRACE_SINGLESTEP
 };
 
 struct WaitResult {
@@ -60,8 +61,9 @@ class PtraceOps {
   virtual OpResult Detach(pid_t tid, int signo) = 0;
   virtual OpResult GetRegisters(pid_t tid, arch::Registers& out) = 0;
   virtual OpResult SetRegisters(pid_t tid, const arch::Registers& registers) = 0;
-  // Another register set, by its note type; the bytes of it, 0 when the machine or the buffer has none.
+  // Another register set, by its note type, or arch::kUserWordSet; the bytes of it, 0 when the machine has none.
   virtual size_t GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) = 0;
+  // A set of which the kernel refuses a part may have been written in part.
   virtual OpResult SetRegisterSet(pid_t tid, uint32_t note_type, std::span<const std::byte> in) = 0;
   // From now on it takes no signal that can be blocked. One that it is about to take, and is resumed with, goes back to
   // where it came from: to the process, if it was sent to that.

@@ -16,13 +16,10 @@ constexpr uint64_t kScratchBytes = 4096;
 // Results of a call from -1 down to this are errors.
 constexpr int64_t kMaxErrno = 4096;
 
-Status WasKilled() {
-  return {.zx = ZX_ERR_BAD_STATE, .what = "the thread was killed before it had its registers"};
-}
+Status WasKilled() { return {.zx = ZX_ERR_BAD_STATE, .what = "the thread was killed before it had its registers"}; }
 
 Status CannotSet(std::string_view why) {
-  return {.zx = ZX_ERR_NOT_SUPPORTED,
-          .what = fmt::format("tp is a value that the kernel refuses, and {}", why)};
+  return {.zx = ZX_ERR_NOT_SUPPORTED, .what = fmt::format("tp is a value that the kernel refuses, and {}", why)};
 }
 
 }  // namespace
@@ -45,40 +42,35 @@ void Tracer::SetVectors(const Thread& thread) {
   if (size != 0) (void)ops_.SetRegisterSet(thread.tid, arch::kVectorRegisterSet, vectors);
 }
 
-Result<void> Tracer::SetStartRegisters(Thread& thread, const arch::StartRegs& regs) {
-  arch::Registers registers{};
-  if (!ReadRegisters(thread, registers).ok()) return Fail(WasKilled());
-  arch::SetStart(registers, regs);
-  if (!WriteRegisters(thread, registers).ok()) return Fail(WasKilled());
-  return {};
-}
-
-// By an instruction that the thread executes in a page of its own, in front of the call that unmaps the page.
-void Tracer::SetThreadPointer(Thread& thread, const arch::StartRegs& regs, std::function<void(Result<void>)> done) {
-  if (!arch::CanLoadTp()) return done(Fail(CannotSet("this machine has no instruction for it")));
-  if (!thread.created || thread.errand != nullptr) return done(Fail(CannotSet("only a thread that was made can set it itself")));
+// Into a page of its own the thread gets an instruction that loads the pointers, in front of the call that unmaps the page.
+// Afterwards it stands with the registers that are wanted.
+void Tracer::LoadPointers(Thread& thread, const arch::Registers& wanted, std::function<void(Result<void>)> done) {
+  if (!arch::CanLoadPointers()) return done(Fail(CannotSet("this machine has no instruction for it")));
   constexpr uint64_t kProtection = PROT_READ | PROT_EXEC;
   constexpr uint64_t kFlags = MAP_PRIVATE | MAP_ANONYMOUS;
-  const Koid koid = thread.koid;
-  const auto mapped = [this, koid, regs, done](std::optional<int64_t> page) {
+  const auto mapped = [this, koid = thread.koid, wanted, done](std::optional<int64_t> page) {
     if (!page) return done(Fail(WasKilled()));
-    Thread& mapper = *tree_.FindThreadByKoid(koid);
-    const auto address = static_cast<uint64_t>(*page);
-    if (*page < 0 && *page > -kMaxErrno) return done(Fail(CannotSet("the program may map no page of code for a moment")));
-    (void)ops_.WriteMemory(mapper.tid, address, arch::kLoadTpAndCall.data(), arch::kLoadTpAndCall.size());
-    arch::Registers back{};
-    if (!ops_.GetRegisters(mapper.tid, back).ok()) return done(Fail(WasKilled()));
-    arch::Registers going = back;
-    arch::SetSystemCall(going, address, SYS_munmap, arch::CallArguments{address, kScratchBytes});
-    arch::SetTpToLoad(going, regs.tp);
-    arch::SetStart(back, regs);
-    SendWith(mapper, going, back, [done](std::optional<int64_t> result) {
-      done(result ? Result<void>() : Fail(WasKilled()));
-    });
+    if (*page < 0 && *page > -kMaxErrno)
+      return done(Fail(CannotSet("the program may map no page of code for a moment")));
+    LoadPointersAt(koid, static_cast<uint64_t>(*page), wanted, done);
   };
-  if (const auto sent = SendOnErrand(thread, SYS_mmap, {0, kScratchBytes, kProtection, kFlags, ~uint64_t{0}, 0}, mapped); !sent) {
-    done(Fail(sent.error()));
-  }
+  const auto sent = SendOnErrand(thread, SYS_mmap, {0, kScratchBytes, kProtection, kFlags, ~uint64_t{0}, 0}, mapped);
+  if (!sent) done(Fail(sent.error()));
+}
+
+void Tracer::LoadPointersAt(Koid koid, uint64_t page, const arch::Registers& wanted,
+                            std::function<void(Result<void>)> done) {
+  Thread& thread = *tree_.FindThreadByKoid(koid);
+  const auto& code = arch::kLoadPointersAndCall;
+  arch::Registers going{};
+  const bool ready = ops_.WriteMemory(thread.tid, page, code.data(), code.size()) == code.size() &&
+                     ops_.GetRegisters(thread.tid, going).ok();
+  if (!ready) return done(Fail(WasKilled()));
+  arch::SetSystemCall(going, page, SYS_munmap, {page, kScratchBytes});
+  arch::SetPointersToLoad(going, wanted);
+  SendWith(thread, going, wanted, [done = std::move(done)](std::optional<int64_t> result) {
+    done(result ? Result<void>() : Fail(WasKilled()));
+  });
 }
 
 // The process begins with another thread. Its leader can still be started, as any other.
@@ -87,7 +79,7 @@ void Tracer::LeaveLeaderBehind(Process& process) {
   process.parked = false;
   Thread& leader = *tree_.FindThread(process.pid);
   leader.created = true;
-  (void)ops_.SetOptions(leader.tid, Options(true));
+  (void)ops_.SetOptions(leader.tid, OptionsOf(leader));
 }
 
 void Tracer::Begin(Thread& thread) {
@@ -107,12 +99,14 @@ void Tracer::Begin(Thread& thread) {
 }
 
 void Tracer::StartThread(Thread& thread, const arch::StartRegs& regs, std::function<void(Result<void>)> done) {
-  if (arch::KernelTakesTp(regs.tp)) {
-    const auto set = SetStartRegisters(thread, regs);
-    if (set) Begin(thread);
-    return done(set);
-  }
-  SetThreadPointer(thread, regs, [this, koid = thread.koid, done = std::move(done)](const Result<void>& set) {
+  arch::Registers registers{};
+  const bool read = ReadRegisters(thread, registers).ok();
+  arch::SetStart(registers, regs);
+  const bool takes = arch::KernelTakesPointers(registers);
+  if (!read || (takes && !WriteRegisters(thread, registers).ok())) return done(Fail(WasKilled()));
+  if (takes) return Begin(thread), done({});
+  if (thread.errand != nullptr) return done(Fail(CannotSet("the thread is lent at this moment: try again")));
+  LoadPointers(thread, registers, [this, koid = thread.koid, done = std::move(done)](const Result<void>& set) {
     Thread* started = tree_.FindThreadByKoid(koid);
     if (set && started != nullptr && started->kill == KillPhase::kNone) Begin(*started);
     done(set);

@@ -75,6 +75,8 @@ struct Thread {
   bool exit_option = false;          // it has PTRACE_O_TRACEEXIT
   bool may_make_thread = false;      // it may have been making a thread, untraced, when it was seized
   bool created = false;              // made from outside, and not started: it runs nothing of its program
+  bool single_step = false;          // it stops after each instruction
+  bool armed = false;                // its debug registers can stop it
   bool exit_armed = false;           // its registers are such that it would exit, were it let go
   bool lends = false;                // is to make a call for us, or makes it
   bool stop_again = false;           // job control has stopped it, and it goes on: it has to look again

@@ -28,6 +28,11 @@ uint64_t Tracer::Options(bool exit_stops) const {
   return options;
 }
 
+// What is armed would kill a program that nobody traces any more.
+uint64_t Tracer::OptionsOf(const Thread& thread) const {
+  return Options(thread.exit_option) | (thread.single_step || thread.armed ? PTRACE_O_EXITKILL : 0);
+}
+
 void Tracer::OnWait(const WaitResult& result) {
   const WaitStatus status = DecodeWait(result.status);
   if (status.kind == WaitKind::kExited || status.kind == WaitKind::kKilled) {
@@ -218,7 +223,7 @@ void Tracer::SetExitOption(Thread& thread) {
   const bool wanted = thread.tid == process.pid || process.filtered || process.debugged;
   if (thread.exit_option == wanted) return;
   thread.exit_option = wanted;
-  (void)ops_.SetOptions(thread.tid, Options(wanted));
+  (void)ops_.SetOptions(thread.tid, OptionsOf(thread));
 }
 
 bool Tracer::DetachIfUnfollowed(Thread& thread) {
@@ -268,6 +273,7 @@ void Tracer::OnExecEvent(pid_t pid) {
   CloseStatFile(*thread);  // it may be of a tid that is no more
   thread->job_stop_broke_call = false;
   thread->first_fault.reset();
+  thread->armed = false;  // the kernel clears the debug registers
   thread->process->dying_tid = 0;
   SetExitOption(*thread);
   observer_.OnExec(*thread->process, ops_.LostPrivileges(pid));
@@ -438,7 +444,8 @@ void Tracer::Resume(Thread& thread, int signo) {
   thread.sleep.reset();
   if (std::exchange(thread.stop_again, false)) (void)ops_.Interrupt(thread.tid);
   const bool until_syscall = thread.watch != nullptr || thread.job_stop_broke_call;
-  (void)ops_.Resume(thread.tid, until_syscall ? ResumeMode::kUntilSyscall : ResumeMode::kContinue, signo);
+  const ResumeMode mode = thread.single_step ? ResumeMode::kStep : ResumeMode::kContinue;
+  (void)ops_.Resume(thread.tid, until_syscall ? ResumeMode::kUntilSyscall : mode, signo);
 }
 
 void Tracer::Raise(Thread& thread) {

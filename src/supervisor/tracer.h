@@ -123,9 +123,23 @@ class Tracer {
   // Lets everybody go unsupervised: each thread is stopped and detached where it stands, with its pending signal.
   void DetachAll();
 
-  // The registers of a thread that stands; while it makes a call for us, those it will go on with.
+  // ---- the registers of a thread that stands: thread_registers.cc ----
+  // While it makes a call for us, those it will go on with.
   OpResult ReadRegisters(const Thread& thread, arch::Registers& out);
   OpResult WriteRegisters(Thread& thread, const arch::Registers& registers);
+  // One kind, as zx_thread_read_state() has it; `out` has its size. BAD_STATE when it was killed, NOT_SUPPORTED for what the
+  // machine, or a thread of 32-bit code, has not.
+  [[nodiscard]] Result<void> ReadState(const Thread& thread, const arch::StateLayout& layout, std::span<std::byte> out);
+  // All of them or, after an error, none. `done` is called once, maybe at once: the same errors, and INVALID_ARGS for values that
+  // cannot be, with a sentence that names the first.
+  void WriteState(Thread& thread, const arch::StateLayout& layout, std::span<const std::byte> in,
+                  std::function<void(Result<void>)> done);
+  // Once the thread makes no call for us any more, or is gone; maybe at once.
+  void AfterErrand(Thread& thread, std::function<void()> then);
+  // As they are to be shown.
+  static void ShowStep(const Thread& thread, arch::Registers& registers) {
+    if (thread.single_step) arch::ShowStepFlag(registers);
+  }
 
   [[nodiscard]] TaskTree& tree() { return tree_; }
   [[nodiscard]] PtraceOps& ops() { return ops_; }
@@ -194,8 +208,8 @@ class Tracer {
   void FinishCreated(pid_t tid);
   void EndRequestIfMade(Process& process);
   void EndRequest(Process& process, Result<Thread*> result);
-  [[nodiscard]] Result<void> SetStartRegisters(Thread& thread, const arch::StartRegs& regs);
-  void SetThreadPointer(Thread& thread, const arch::StartRegs& regs, std::function<void(Result<void>)> done);
+  void LoadPointers(Thread& thread, const arch::Registers& wanted, std::function<void(Result<void>)> done);
+  void LoadPointersAt(Koid koid, uint64_t page, const arch::Registers& wanted, std::function<void(Result<void>)> done);
   void SetVectors(const Thread& thread);
   void Begin(Thread& thread);
   void LeaveLeaderBehind(Process& process);
@@ -277,7 +291,16 @@ class Tracer {
   void RememberFirstFault(Thread& thread, const SignalRecord& signal, std::vector<uint64_t> asked = {});
   void CloseStatFile(Thread& thread);
 
+  // ---- registers (thread_registers.cc) ----
+  [[nodiscard]] Result<arch::Registers> ReadGeneral(const Thread& thread);
+  void WriteGeneral(Thread& thread, std::span<const std::byte> in, std::function<void(Result<void>)> done);
+  [[nodiscard]] Result<void> WriteSingleStep(Thread& thread, std::span<const std::byte> in);
+  [[nodiscard]] Result<void> WriteSets(Thread& thread, const arch::StateLayout& layout, std::span<const std::byte> in);
+  void SetStepping(Thread& thread, bool step, bool armed);
+  void Disarm(Thread& thread);
+
   [[nodiscard]] uint64_t Options(bool exit_stops) const;
+  [[nodiscard]] uint64_t OptionsOf(const Thread& thread) const;
   void SetExitOption(Thread& thread);
   bool DetachIfUnfollowed(Thread& thread);
 

@@ -11,6 +11,12 @@ add_dependencies(tasks_chain_test target_fault target_held target_task_client)
 zx_test(threads_start_test LABEL live SOURCES ${CMAKE_CURRENT_LIST_DIR}/threads_start_test.cc
   LIBS zx_syscalls zx_supervisor)
 add_dependencies(threads_start_test target_start)
+# The registers of a thread, kind by kind: each machine has its own.
+if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/${ZX_ARCH}/threads_registers_test.cc)
+  zx_test(threads_registers_test LABEL live SOURCES ${CMAKE_CURRENT_LIST_DIR}/${ZX_ARCH}/threads_registers_test.cc
+    LIBS zx_syscalls zx_supervisor)
+  add_dependencies(threads_registers_test target_registers)
+endif()
 # Clients that turn on their tracer.
 zx_test(tasks_hostile_test LABEL live TIMEOUT 300 SOURCES ${CMAKE_CURRENT_LIST_DIR}/tasks_hostile_test.cc
   LIBS zx_syscalls zx_supervisor)

@@ -85,16 +85,21 @@ TEST(CreatedThread, IsMadeByAnotherWhenTheLeaderHasEnded) {
   program.ExpectEnd();
 }
 
-TEST(CreatedThread, CanBeMadeInADeadProcessAndNeverStarted) {
+TEST(CreatedThread, OfADeadProcessCannotBeStarted) {
   StartedProgram program;
-  const zx::Thread before = program.Create();
+  const zx::Thread thread = program.Create();
   ASSERT_EQ(program.process.kill(), ZX_OK);
   AwaitEnd(program.process);
-  const zx::Thread after = program.Create();
-  for (const zx::Thread* thread : {&before, &after}) {
-    EXPECT_EQ(SignalsOf(*thread), 0U);
-    EXPECT_EQ(thread->start(program.at("exiter"), program.Stack(), 0, 0), ZX_ERR_BAD_STATE);
-  }
+  EXPECT_EQ(thread.start(program.at("exiter"), program.Stack(), 0, 0), ZX_ERR_BAD_STATE);
+}
+
+TEST(CreatedThread, CannotBeMadeInADeadProcess) {
+  StartedProgram program;
+  ASSERT_EQ(program.process.kill(), ZX_OK);
+  AwaitEnd(program.process);
+  zx::Thread thread;
+  EXPECT_EQ(zx::Thread::create(program.process, "late", 4, 0, &thread), ZX_ERR_BAD_STATE);
+  EXPECT_NE(std::string_view(zxl_last_error()).find("dead"), std::string_view::npos) << zxl_last_error();
 }
 
 TEST(CreatedThread, DoesNotKeepItsProcessAlive) {

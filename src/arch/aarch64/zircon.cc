@@ -96,7 +96,7 @@ GeneralRegs ToZircon(const Registers& r) {
   return out;
 }
 
-bool FromZircon(const GeneralRegs& from, Registers& r) {
+std::optional<std::string> FromZircon(const GeneralRegs& from, Registers& r) {
   if (from.pc != r.pc) r.place = generic::CallPlace::kNone;
   std::copy(from.r, from.r + 30, r.x.begin());
   r.x[30] = from.lr;
@@ -104,7 +104,7 @@ bool FromZircon(const GeneralRegs& from, Registers& r) {
   r.pc = from.pc;
   r.pstate = (r.pstate & ~kUserFlags) | (from.cpsr & kUserFlags);
   r.tpidr = from.tpidr;
-  return true;
+  return std::nullopt;
 }
 
 std::span<const RegisterField> GeneralFields() { return kGeneralFields; }

@@ -64,10 +64,10 @@ GeneralRegs ToZircon(const Registers& r) {
   return out;
 }
 
-bool FromZircon(const GeneralRegs& from, Registers& r) {
+std::optional<std::string> FromZircon(const GeneralRegs& from, Registers& r) {
   if (from.pc != r.pc) r.place = generic::CallPlace::kNone;
   std::memcpy(&r, &from, sizeof(from));
-  return true;
+  return std::nullopt;
 }
 
 std::span<const RegisterField> GeneralFields() { return kGeneralFields; }

@@ -78,24 +78,51 @@ inline void RelaxCpu() { __builtin_ia32_pause(); }
 // the address, and of the error code the bits that are known (user mode, and present where the page was protected).
 void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_arch_t& out);
 [[nodiscard]] GeneralRegs ToZircon(const Registers& registers);
-// Takes over what a program may set. False, and nothing has changed, when a value cannot be: rip has to be in the user half,
-// fs_base and gs_base canonical.
-[[nodiscard]] bool FromZircon(const GeneralRegs& from, Registers& registers);
+// Takes over what a program may set. A sentence about the first value that cannot be, and nothing has changed: rip has to be in
+// the user half, fs_base and gs_base canonical.
+[[nodiscard]] std::optional<std::string> FromZircon(const GeneralRegs& from, Registers& registers);
 // The registers of GeneralRegs by name, in the order of the structure, which they fill.
 [[nodiscard]] std::span<const RegisterField> GeneralFields();
+
+// ---- states.cc: the other kinds of registers ----------------------------------------------------------------------
+
+// Null for a kind that there is not.
+[[nodiscard]] const StateLayout* FindState(uint32_t kind);
+inline constexpr size_t kMaxStateBytes = 4096;
+// Whether the single-step flag is one of the general registers. It is never set in a thread's real ones: who steps a thread asks
+// the kernel for it.
+inline constexpr bool kHasStepFlag = true;
+// Whether a signal of a thread that is stepped tells of the step: so it does, with other codes than TRAP_TRACE, after a system
+// call and at the beginning of a handler. `pid`: its sender.
+[[nodiscard]] bool IsStep(int signo, int code, int pid);
+void ShowStepFlag(Registers& registers);
+[[nodiscard]] bool TakeStepFlag(Registers& registers);
+// The registers of a kind but the general ones, from its sets. `out` has its size.
+void ShowState(const StateLayout& layout, const StateSets& sets, std::span<std::byte> out);
+// Puts what a program may set into the sets. A sentence about the first value that cannot be, and nothing has changed.
+[[nodiscard]] std::optional<std::string> TakeState(const StateLayout& layout, std::span<const std::byte> in,
+                                                   const StateSets& sets);
+// True when something in the sets of the debug registers can stop the thread.
+[[nodiscard]] bool IsArmed(const StateSets& sets);
+// Where struct user has the words of kUserWordSet. The last one switches the others on.
+inline constexpr std::array<size_t, 6> kUserWords = {848, 856, 864, 872, 896, 904};  // dr0 to dr3, dr6, dr7
 
 // ---- start_registers.cc: what a thread begins with ---------------------------------------------------------------
 
 using x86_64::ValidateStartRegs;
 // The registers of a thread's first instruction. Of those that it has, what the kernel needs of a user's thread stays.
 void SetStart(Registers& registers, const StartRegs& start);
-// Values of tp that PTRACE_SETREGSET refuses can be loaded by an instruction, if the machine has it.
-[[nodiscard]] bool KernelTakesTp(uint64_t tp);
-[[nodiscard]] bool CanLoadTp();
-// Loads tp and makes a call, and the register that the first takes it from.
-inline constexpr std::array<uint8_t, 7> kLoadTpAndCall = {0xf3, 0x48, 0x0f, 0xae,
-                                                          0xd3, 0x0f, 0x05};  // wrfsbase rbx; syscall
-inline void SetTpToLoad(Registers& registers, uint64_t tp) { registers.rbx = tp; }
+// Thread pointers that PTRACE_SETREGSET refuses can be loaded by instructions, if the machine has them.
+[[nodiscard]] bool KernelTakesPointers(const Registers& registers);
+[[nodiscard]] bool SamePointers(const Registers& a, const Registers& b);
+[[nodiscard]] bool CanLoadPointers();
+// Loads fs_base and gs_base from registers, and makes a call: wrfsbase rbx; wrgsbase rbp; syscall.
+inline constexpr std::array<uint8_t, 12> kLoadPointersAndCall = {0xf3, 0x48, 0x0f, 0xae, 0xd3, 0xf3,
+                                                                 0x48, 0x0f, 0xae, 0xdd, 0x0f, 0x05};
+inline void SetPointersToLoad(Registers& going, const Registers& wanted) {
+  going.rbx = wanted.fs_base;
+  going.rbp = wanted.gs_base;
+}
 // The part of the registers that the kernel takes: not those from the first value on that it refuses, which stay as they are.
 [[nodiscard]] RegisterPart PartToWrite(const Registers& registers, const RegisterPart& part);
 // The set that has all registers but the general ones (NT_X86_XSTATE), and its initial values in place of those that were read.

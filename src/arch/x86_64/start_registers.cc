@@ -32,6 +32,8 @@ constexpr uint32_t kPkruPart = 9;
 constexpr int kSetRegisterSet = 0x4205;
 constexpr uint32_t kXsaveLeaf = 0xd;
 
+bool KernelTakes(uint64_t base) { return base < (uint64_t{1} << (AddressBits() - 1)) - kLastPageBytes; }
+
 template <typename T>
 void Put(std::span<std::byte> image, size_t at, T value) {
   if (at + sizeof(value) <= image.size()) std::memcpy(image.data() + at, &value, sizeof(value));
@@ -39,17 +41,18 @@ void Put(std::span<std::byte> image, size_t at, T value) {
 
 }  // namespace
 
-bool KernelTakesTp(uint64_t tp) { return tp < (uint64_t{1} << (AddressBits() - 1)) - kLastPageBytes; }
+bool KernelTakesPointers(const Registers& r) { return KernelTakes(r.fs_base) && KernelTakes(r.gs_base); }
 
-bool CanLoadTp() { return (getauxval(AT_HWCAP2) & kFsgsbase) != 0; }
+bool SamePointers(const Registers& a, const Registers& b) { return a.fs_base == b.fs_base && a.gs_base == b.gs_base; }
+
+bool CanLoadPointers() { return (getauxval(AT_HWCAP2) & kFsgsbase) != 0; }
 
 RegisterPart PartToWrite(const Registers& registers, const RegisterPart& part) {
-  const bool takes_fs = KernelTakesTp(registers.fs_base);
-  if (takes_fs && KernelTakesTp(registers.gs_base)) return part;
+  if (KernelTakesPointers(registers)) return part;
   RegisterPart short_of = part;
   short_of.write_request = kSetRegisterSet;
   short_of.note_type = 1;  // NT_PRSTATUS
-  short_of.bytes = takes_fs ? offsetof(Registers, gs_base) : offsetof(Registers, fs_base);
+  short_of.bytes = KernelTakes(registers.fs_base) ? offsetof(Registers, gs_base) : offsetof(Registers, fs_base);
   return short_of;
 }
 

@@ -154,7 +154,7 @@ TEST(Aarch64Zircon, TakesOverEveryRegisterAndOfTheFlagsTheConditions) {
   from.tpidr = 5;
   Registers registers{};
   registers.pstate = 0x1000;
-  ASSERT_TRUE(FromZircon(from, registers));
+  ASSERT_FALSE(FromZircon(from, registers));
   EXPECT_EQ(registers.pstate, 0xf0001000U);
   from.cpsr = 0xf0000000;
   const GeneralRegs back = ToZircon(registers);
