@@ -74,7 +74,8 @@ _zxctl() {
       case $prev in
         --timeout) mapfile -t COMPREPLY < <(compgen -W '500ms 5s 30s 2m' -- "$cur") ;;
         --set) ;;
-        *) _zxctl_of_process "$cur" '--set --thread --timeout --json --help' ;;
+        --kind) mapfile -t COMPREPLY < <(compgen -W 'general fp vector debug' -- "$cur") ;;
+        *) _zxctl_of_process "$cur" '--set --kind --thread --timeout --json --help' ;;
       esac
       ;;
     start-thread)

@@ -21,7 +21,7 @@ struct NamedValue {
 
 // A register in one of Zircon's structures of registers.
 struct RegisterField {
-  std::string_view name;
+  std::string name;
   size_t offset = 0;
   size_t bytes = 0;
 };

@@ -172,6 +172,47 @@ TEST_P(RegsOfABlockedCall, DoNotEndIt) {
 INSTANTIATE_TEST_SUITE_P(Calls, RegsOfABlockedCall,
                          testing::Values("epoll_wait", "recv", "rt_sigtimedwait", "poll", "futex_wait"));
 
+TEST(RegsKind, OfVectorsAreReadAndSetInTheirWholeLength) {
+  KnownRegisters program;
+  const std::string name = kSecondVectorName;
+  const Argv words = {"regs", program.tid(), "--kind", kVectorKind, "--json"};
+  const Json before = ParseJson(Zxctl(words));
+  const auto value = before["threads"][0][kVectorKind][name].get<std::string>();
+  EXPECT_TRUE(value.ends_with("00002222")) << value;
+  Argv set = words;
+  // The digits of the whole register.
+  const std::string wide = "0x" + std::string(value.size() - 4, '0') + "77";
+  set.insert(set.end(), {"--set", name + "=" + wide});
+  const Json after = ParseJson(Zxctl(set));
+  EXPECT_EQ(after["threads"][0][kVectorKind][name], wide);
+  program.ExpectChanged(1);
+}
+
+#if defined(__x86_64__)
+TEST(RegsKind, OfTheFpuAreNamedAndBounded) {
+  KnownRegisters program;
+  const Outcome outcome = Zxctl({"regs", program.tid(), "--kind", "fp"});
+  ExpectDone(outcome);
+  EXPECT_NE(outcome.out.find("  fcw      0x037f\n"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("  st7      0x00000000000000000000\n"), std::string::npos) << outcome.out;
+  ExpectRefused(Zxctl({"regs", program.tid(), "--kind", "fp", "--set", "fcw=0x10000"}), 125,
+                {"fcw", "16 bits", "0x10000"});
+  ExpectRefused(Zxctl({"regs", program.tid(), "--kind", "fp", "--set", "fcw=65536"}), 125, {"fcw", "16 bits", "65536"});
+  ExpectRefused(Zxctl({"regs", program.tid(), "--kind", "vector", "--set", "mxcsr=0xffffffff"}), 1,
+                {"zx_thread_write_state", "mxcsr"});
+  program.ExpectChanged(0);
+}
+
+TEST(RegsKind, OfDebugRegistersAreForReadingOnly) {
+  KnownRegisters program;
+  const Outcome outcome = Zxctl({"regs", program.tid(), "--kind", "debug"});
+  ExpectDone(outcome);
+  EXPECT_NE(outcome.out.find("  dr0      0x0000000000000000\n"), std::string::npos) << outcome.out;
+  ExpectRefused(Zxctl({"regs", program.tid(), "--kind", "debug", "--set", "dr0=1"}), 125, {"breakpoints"});
+  program.ExpectChanged(0);
+}
+#endif
+
 // ---- setting ---------------------------------------------------------------------------------------------------------
 
 TEST(RegsSet, ChangesWhatTheThreadHas) {
@@ -234,6 +275,9 @@ TEST(RegsUsage, NamesWhatIsWrong) {
   const std::string set = std::string(kPcName) + "=1";
   ExpectRefused(Zxctl({"regs", self, "--set", set, "--set", set}), 125, {kPcName, "twice"});
   ExpectRefused(Zxctl({"regs", self, "--timeout", "soon"}), 125, {"--timeout", "soon"});
+  ExpectRefused(Zxctl({"regs", self, "--kind", "all"}), 125, {"--kind", "general", "vector"});
+  ExpectRefused(Zxctl({"regs", self, "--kind", "fp", "--set", std::string(kPcName) + "=1"}), 125,
+                {kPcName, "--kind fp"});
 }
 
 TEST(RegsRefused, WhereThereIsNoSuchTask) {

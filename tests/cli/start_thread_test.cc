@@ -258,8 +258,7 @@ TEST(StartThreadRefused, WithoutPermission) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root to become somebody else";
   Startable program;
   const RunOptions as_nobody{.cwd = "/", .uid = kNobody};
-  const Argv words = {"start-thread", program.id(),    "--pc",       program.at("exiter"),
-                      "--sp",         program.Stack(), "--unchecked"};
+  const Argv words = {"start-thread", program.id(), "--pc", "exiter", "--sp", program.Stack()};
   ExpectRefused(Zxctl(words, as_nobody), 1, {"cannot trace process " + program.id(), "zxctl doctor " + program.id()});
   program.ExpectUnhurt();
 }

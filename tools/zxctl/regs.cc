@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "attached.h"
 #include "duration_option.h"
@@ -23,7 +24,15 @@ constexpr int kMaxRounds = 100;
 
 struct Assignment {
   const arch::RegisterField* field = nullptr;
-  uint64_t value = 0;
+  std::vector<std::byte> value;
+};
+
+// What is asked for, as far as it can be known without stopping anybody.
+struct Request {
+  TaskId task;
+  const RegisterKind& kind;
+  std::vector<Assignment> assignments;
+  int64_t timeout_ns = 0;
 };
 
 // What became of one thread.
@@ -34,7 +43,7 @@ struct ThreadAnswer {
   std::string error;  // empty if there are values
 };
 
-const RegisterKind& General() { return RegisterKinds().front(); }
+// ---- --set -----------------------------------------------------------------------------------------------------------
 
 std::pair<std::string, std::string> SplitSet(const std::string& text) {
   const size_t equals = text.find('=');
@@ -42,33 +51,55 @@ std::pair<std::string, std::string> SplitSet(const std::string& text) {
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
+std::string TooWide(const arch::RegisterField& field, const std::string& text) {
+  return fmt::format("{} has {} bits, and {} needs more", field.name, 8 * field.bytes, text);
+}
+
 // What is wrong with a word after --set; empty if nothing is.
-std::string WhyNoSet(const std::string& text) {
+std::string WhyNoSet(const std::string& text, const RegisterKind& kind) {
   const auto [name, value] = SplitSet(text);
   if (value.empty()) return fmt::format("'{}' is not of the form NAME=VALUE", text);
-  if (FindField(General(), name) == nullptr) {
-    return fmt::format("there is no register {}; there are {}", name, ListFields(General()));
+  const arch::RegisterField* field = kind.Find(name);
+  if (field == nullptr) {
+    return fmt::format("there is no register {}; there are {} (--kind {})", name, kind.List(), kind.name);
   }
-  return WhyNoValue(value);
+  if (ParseHex(value, *field)) return {};
+  const auto number = ParseNumber(value);
+  return number && !BytesOf(*number, *field) ? TooWide(*field, value) : WhyNoValue(value);
 }
 
-void CheckSetOnce(const std::vector<std::string>& sets) {
-  for (size_t i = 0; i < sets.size(); ++i) {
-    const std::string name = SplitSet(sets[i]).first;
-    const auto same = [&](const std::string& other) { return SplitSet(other).first == name; };
-    if (std::any_of(sets.begin() + static_cast<ptrdiff_t>(i) + 1, sets.end(), same)) {
-      throw CLI::ValidationError("--set", name + " is set twice");
-    }
+void CheckSets(const RegsOptions& options) {
+  const auto refuse = [](const std::string& why) { throw CLI::ValidationError("--set", why); };
+  if (options.sets.empty()) return;
+  // A breakpoint that outlived its tracer would kill the program.
+  if (options.kind == "debug") {
+    refuse("breakpoints last as long as somebody traces the thread, and zxctl lets it go at once");
+  }
+  const RegisterKind kind(options.kind);
+  std::set<std::string> names;
+  for (const std::string& set : options.sets) {
+    if (const std::string why = WhyNoSet(set, kind); !why.empty()) refuse(why);
+    const std::string name = SplitSet(set).first;
+    if (!names.insert(name).second) refuse(name + " is set twice");
   }
 }
 
-Result<std::vector<Assignment>> ResolveSets(pid_t pid, const std::vector<std::string>& sets) {
+Result<std::vector<std::byte>> ResolveSet(pid_t pid, const arch::RegisterField& field, const std::string& text) {
+  if (auto bytes = ParseHex(text, field)) return std::move(*bytes);
+  const auto value = ResolveValue(pid, text, ValueUse::kAny);
+  if (!value) return Fail(value.error());
+  if (auto bytes = BytesOf(*value, field)) return std::move(*bytes);
+  return Fail(Status{.zx = ZX_ERR_INVALID_ARGS, .what = TooWide(field, text)});
+}
+
+Result<std::vector<Assignment>> ResolveSets(pid_t pid, const RegisterKind& kind, const std::vector<std::string>& sets) {
   std::vector<Assignment> assignments;
   for (const std::string& set : sets) {
     const auto [name, text] = SplitSet(set);
-    const auto value = ResolveValue(pid, text, ValueUse::kAny);
+    const arch::RegisterField* field = kind.Find(name);
+    auto value = ResolveSet(pid, *field, text);
     if (!value) return Fail(value.error());
-    assignments.push_back({.field = FindField(General(), name), .value = *value});
+    assignments.push_back({.field = field, .value = std::move(*value)});
   }
   return assignments;
 }
@@ -113,7 +144,7 @@ Result<AttachedThread> FindThread(const AttachedProcess& process, pid_t tid) {
   return Fail(Status{.zx = ZX_ERR_NOT_FOUND, .what = fmt::format("thread {} has ended", tid)});
 }
 
-ThreadAnswer ReadThread(const AttachedThread& thread, pid_t pid) {
+ThreadAnswer ReadThread(const AttachedThread& thread, const Request& request) {
   ThreadAnswer answer{.tid = thread.tid, .name = {}, .values = std::nullopt, .error = {}};
   if (const auto name = ReadTaskName(thread.tid)) answer.name = name->name;
   zx_signals_t signals = 0;
@@ -124,8 +155,8 @@ ThreadAnswer ReadThread(const AttachedThread& thread, pid_t pid) {
     answer.error = fmt::format(
         "it does not stop: it waits where nothing interrupts it (/proc/{}/task/{}/wchan names the "
         "place; a vfork, or a device); --timeout gives it more time",
-        pid, thread.tid);
-  } else if (auto values = RegisterValues::Read(thread.thread, General())) {
+        request.task.pid, thread.tid);
+  } else if (auto values = RegisterValues::Read(thread.thread, request.kind)) {
     answer.values = std::move(*values);
   } else {
     answer.error = values.error().ToString();
@@ -133,32 +164,31 @@ ThreadAnswer ReadThread(const AttachedThread& thread, pid_t pid) {
   return answer;
 }
 
-ThreadAnswer SetAndRead(const AttachedThread& thread, pid_t pid, const std::vector<Assignment>& assignments) {
-  ThreadAnswer answer = ReadThread(thread, pid);
-  if (!answer.values || assignments.empty()) return answer;
-  for (const Assignment& assignment : assignments) answer.values->Set(*assignment.field, assignment.value);
+ThreadAnswer SetAndRead(const AttachedThread& thread, const Request& request) {
+  ThreadAnswer answer = ReadThread(thread, request);
+  if (!answer.values || request.assignments.empty()) return answer;
+  for (const Assignment& assignment : request.assignments) answer.values->Set(*assignment.field, assignment.value);
   if (const auto written = answer.values->Write(thread.thread); !written) {
     answer.values.reset();
     answer.error = written.error().ToString();
     return answer;
   }
   // What it has now need not be what was written: some bits are not a program's to set.
-  return ReadThread(thread, pid);
+  return ReadThread(thread, request);
 }
 
 // ---- what is asked for -----------------------------------------------------------------------------------------------
 
 using Answers = std::vector<ThreadAnswer>;
 
-Result<Answers> OfOneThread(const AttachedProcess& process, const TaskId& task, const RegsOptions& options,
-                            const std::vector<Assignment>& assignments) {
-  const auto thread = FindThread(process, task.tid);
+Result<Answers> OfOneThread(const AttachedProcess& process, const Request& request) {
+  const auto thread = FindThread(process, request.task.tid);
   if (!thread) return Fail(thread.error());
   zx::SuspendToken token;
   if (const zx_status_t status = thread->thread.suspend(&token); status != ZX_OK) return Fail(LastError(status));
-  (void)AwaitStop(thread->thread, zx_deadline_after(options.timeout_ns));
+  (void)AwaitStop(thread->thread, zx_deadline_after(request.timeout_ns));
   Answers answers;
-  answers.push_back(SetAndRead(*thread, task.pid, assignments));
+  answers.push_back(SetAndRead(*thread, request));
   return answers;
 }
 
@@ -170,30 +200,31 @@ Status WhichThread(pid_t pid, size_t threads) {
                           pid, threads, pid)};
 }
 
-Result<Answers> OfAllThreads(const AttachedProcess& process, const TaskId& task, const RegsOptions& options,
-                             const std::vector<Assignment>& assignments) {
+Result<Answers> OfAllThreads(const AttachedProcess& process, const Request& request) {
   zx::SuspendToken token;
   // Nothing is stopped for what is refused anyway.
   auto threads = process.Threads();
-  if (threads && (assignments.empty() || threads->size() == 1)) {
+  if (threads && (request.assignments.empty() || threads->size() == 1)) {
     if (const zx_status_t status = process.process().suspend(&token); status != ZX_OK) return Fail(LastError(status));
-    threads = AwaitAll(process, zx_deadline_after(options.timeout_ns));
+    threads = AwaitAll(process, zx_deadline_after(request.timeout_ns));
   }
   if (!threads) return Fail(threads.error());
-  if (!assignments.empty() && threads->size() > 1) return Fail(WhichThread(task.pid, threads->size()));
+  if (!request.assignments.empty() && threads->size() > 1) return Fail(WhichThread(request.task.pid, threads->size()));
   Answers answers;
-  for (const AttachedThread& thread : *threads) answers.push_back(SetAndRead(thread, task.pid, assignments));
+  for (const AttachedThread& thread : *threads) answers.push_back(SetAndRead(thread, request));
   return answers;
 }
 
-Result<Answers> Ask(const TaskId& task, const RegsOptions& options) {
-  const auto assignments = ResolveSets(task.pid, options.sets);
-  if (!assignments) return Fail(assignments.error());
+// `kind` outlives the answers.
+Result<Answers> Ask(const TaskId& task, const RegsOptions& options, const RegisterKind& kind) {
+  // Before anything else: whoever may not trace it may not look for its names either.
   auto process = AttachedProcess::Attach(task.pid);
   if (!process) return Fail(process.error());
+  auto assignments = ResolveSets(task.pid, kind, options.sets);
+  if (!assignments) return Fail(assignments.error());
+  const Request request{task, kind, std::move(*assignments), options.timeout_ns};
   const bool one = options.one_thread || task.tid != task.pid;
-  auto answers =
-      one ? OfOneThread(*process, task, options, *assignments) : OfAllThreads(*process, task, options, *assignments);
+  auto answers = one ? OfOneThread(*process, request) : OfAllThreads(*process, request);
   // Before anything is printed: who reads that may be slow. What it has ended of meanwhile is its own affair.
   (void)process->LetGo();
   return answers;
@@ -210,7 +241,7 @@ void PrintText(const Answers& answers) {
     }
     fmt::print("{}thread {} ({})\n", first ? "" : "\n", answer.tid, answer.name);
     first = false;
-    for (const arch::RegisterField& field : answer.values->kind().fields()) {
+    for (const arch::RegisterField& field : answer.values->kind().fields) {
       fmt::print("  {:<8} {}\n", field.name, answer.values->Hex(field));
     }
   }
@@ -224,8 +255,7 @@ Json ToJson(const ThreadAnswer& answer) {
   }
   Json registers = Json::object();
   const RegisterValues& values = *answer.values;
-  for (const arch::RegisterField& field : values.kind().fields())
-    registers[std::string(field.name)] = values.Hex(field);
+  for (const arch::RegisterField& field : values.kind().fields) registers[std::string(field.name)] = values.Hex(field);
   thread[std::string(values.kind().name)] = std::move(registers);
   return thread;
 }
@@ -244,13 +274,15 @@ void DeclareRegs(CLI::App& app, RegsOptions& options) {
       ->check(CLI::Range(1, 1 << 22))
       ->type_name("");
   app.add_option("--set", options.sets, "Write this first; may be given again for other registers")
-      ->check(&WhyNoSet)
       ->allow_extra_args(false)
       ->type_name("NAME=VALUE");
+  app.add_option("--kind", options.kind, "Which registers: general, fp, vector or debug (general)")
+      ->check(CLI::IsMember(RegisterKindNames()))
+      ->type_name("");
   app.add_flag("--thread", options.one_thread, "The thread of this id alone, also where it is a process's first");
   AddDuration(app, "--timeout", options.timeout_ns, "How long threads may take to stop (5s)");
   app.add_flag("--json", options.json, "Print JSON");
-  app.callback([&options] { CheckSetOnce(options.sets); });
+  app.callback([&options] { CheckSets(options); });
   app.footer(
       "A VALUE is a number, or a name that the process has: main, libc.so.6!getpid, buffer+0x40. Of several --set all "
       "are "
@@ -261,7 +293,8 @@ void DeclareRegs(CLI::App& app, RegsOptions& options) {
 
 int Regs(const RegsOptions& options) {
   const auto task = FindTask(options.task);
-  const auto answers = task ? Ask(*task, options) : Fail(task.error());
+  const RegisterKind kind(options.kind);
+  const auto answers = task ? Ask(*task, options, kind) : Fail(task.error());
   if (!answers) {
     Complain(answers.error().ToString());
     return 1;

@@ -20,6 +20,7 @@ struct RegsOptions {
   pid_t task = 0;
   bool one_thread = false;        // `task` is a thread's id also where it is a process's
   std::vector<std::string> sets;  // NAME=VALUE
+  std::string kind = "general";
   int64_t timeout_ns = 5 * kNsPerSec;
   bool json = false;
 };

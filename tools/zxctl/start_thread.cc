@@ -85,14 +85,15 @@ Result<pid_t> StartIn(const AttachedProcess& process, const arch::StartRegs& reg
 Result<std::string> Start(const StartThreadOptions& options) {
   const auto task = FindTask(options.task);
   if (!task) return Fail(task.error());
+  // Before anything else: whoever may not trace it may not look for its names either.
+  auto process = AttachedProcess::Attach(task->pid);
+  if (!process) return Fail(process.error());
   const auto regs = Resolve(task->pid, options);
   if (!regs) return Fail(regs.error());
   if (!options.unchecked) {
     if (const auto mapped = CheckMapped(task->pid, *regs); !mapped) return Fail(mapped.error());
   }
   const auto name = ReadTaskName(task->pid);
-  auto process = AttachedProcess::Attach(task->pid);
-  if (!process) return Fail(process.error());
   const auto tid = StartIn(*process, *regs);
   if (!tid) return Fail(tid.error());
   std::string done =

@@ -41,20 +41,6 @@ uint32_t TrapClass(int code) {
   return code == TRAP_HWBKPT ? kHardwareBreakpoint : kBreakpoint;
 }
 
-// The structure is these, 64 bits each.
-constexpr std::array<std::string_view, sizeof(GeneralRegs) / sizeof(uint64_t)> kGeneralNames = {
-    "x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",  "x8",  "x9",   "x10",  "x11",
-    "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21",  "x22",  "x23",
-    "x24", "x25", "x26", "x27", "x28", "x29", "lr",  "sp",  "pc",  "cpsr", "tpidr"};
-
-constexpr auto kGeneralFields = [] {
-  std::array<RegisterField, kGeneralNames.size()> fields;
-  for (size_t i = 0; i < fields.size(); ++i) {
-    fields[i] = {.name = kGeneralNames[i], .offset = i * sizeof(uint64_t), .bytes = sizeof(uint64_t)};
-  }
-  return fields;
-}();
-
 }  // namespace
 
 void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_arch_t& out) {
@@ -106,7 +92,5 @@ std::optional<std::string> FromZircon(const GeneralRegs& from, Registers& r) {
   r.tpidr = from.tpidr;
   return std::nullopt;
 }
-
-std::span<const RegisterField> GeneralFields() { return kGeneralFields; }
 
 }  // namespace zxctl::arch

@@ -18,19 +18,6 @@ enum Cause : uint64_t {
 
 static_assert(sizeof(GeneralRegs) == kCoreRegisterBytes);
 
-// The structure is these, 64 bits each.
-constexpr std::array<std::string_view, sizeof(GeneralRegs) / sizeof(uint64_t)> kGeneralNames = {
-    "pc", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0",  "a1",  "a2", "a3", "a4", "a5",
-    "a6", "a7", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6"};
-
-constexpr auto kGeneralFields = [] {
-  std::array<RegisterField, kGeneralNames.size()> fields;
-  for (size_t i = 0; i < fields.size(); ++i) {
-    fields[i] = {.name = kGeneralNames[i], .offset = i * sizeof(uint64_t), .bytes = sizeof(uint64_t)};
-  }
-  return fields;
-}();
-
 }  // namespace
 
 void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_arch_t& out) {
@@ -69,7 +56,5 @@ std::optional<std::string> FromZircon(const GeneralRegs& from, Registers& r) {
   std::memcpy(&r, &from, sizeof(from));
   return std::nullopt;
 }
-
-std::span<const RegisterField> GeneralFields() { return kGeneralFields; }
 
 }  // namespace zxctl::arch

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "arch/start_regs.h"
 #include "machine_types.h"
@@ -81,13 +82,13 @@ void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_ar
 // Takes over what a program may set. A sentence about the first value that cannot be, and nothing has changed: rip has to be in
 // the user half, fs_base and gs_base canonical.
 [[nodiscard]] std::optional<std::string> FromZircon(const GeneralRegs& from, Registers& registers);
-// The registers of GeneralRegs by name, in the order of the structure, which they fill.
-[[nodiscard]] std::span<const RegisterField> GeneralFields();
 
 // ---- states.cc: the other kinds of registers ----------------------------------------------------------------------
 
 // Null for a kind that there is not.
 [[nodiscard]] const StateLayout* FindState(uint32_t kind);
+// The registers of a kind by name, in the order in which people read them; none where this machine has none. fields.cc
+[[nodiscard]] std::vector<RegisterField> StateFields(uint32_t kind);
 inline constexpr size_t kMaxStateBytes = 4096;
 // Whether the single-step flag is one of the general registers. It is never set in a thread's real ones: who steps a thread asks
 // the kernel for it.

@@ -45,19 +45,6 @@ uint64_t VectorOf(int signo, int code) {
   }
 }
 
-// The structure is these, 64 bits each.
-constexpr std::array<std::string_view, sizeof(GeneralRegs) / sizeof(uint64_t)> kGeneralNames = {
-    "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",    "r8",      "r9",
-    "r10", "r11", "r12", "r13", "r14", "r15", "rip", "rflags", "fs_base", "gs_base"};
-
-constexpr auto kGeneralFields = [] {
-  std::array<RegisterField, kGeneralNames.size()> fields;
-  for (size_t i = 0; i < fields.size(); ++i) {
-    fields[i] = {.name = kGeneralNames[i], .offset = i * sizeof(uint64_t), .bytes = sizeof(uint64_t)};
-  }
-  return fields;
-}();
-
 }  // namespace
 
 void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_arch_t& out) {
@@ -128,7 +115,5 @@ std::optional<std::string> FromZircon(const GeneralRegs& from, Registers& r) {
   r.gs_base = from.gs_base;
   return std::nullopt;
 }
-
-std::span<const RegisterField> GeneralFields() { return kGeneralFields; }
 
 }  // namespace zxctl::arch

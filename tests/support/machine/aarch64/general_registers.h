@@ -32,6 +32,9 @@ inline void SetReturned(GeneralRegs& registers, int64_t result) {
 // What these two are called, and where a thread stands.
 inline constexpr const char* kSecondKnownName = "x1";
 inline constexpr const char* kLastKnownName = "x14";
+// Where target_held has 0x2222 besides, as `zxctl regs` calls it: a kind of registers and one of them.
+inline constexpr const char* kVectorKind = "vector";
+inline constexpr const char* kSecondVectorName = "v1";
 inline constexpr const char* kPcName = "pc";
 
 // The address that a report about a page fault tells.
