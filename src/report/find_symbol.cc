@@ -1,6 +1,7 @@
 #include "report/find_symbol.h"
 
 #include <algorithm>
+#include <cctype>
 #include <unordered_set>
 
 #include "report/demangle.h"
@@ -8,17 +9,14 @@
 namespace zxctl::report {
 namespace {
 
-// The last name in `name`, without parameters and namespaces: a linker's name that is mangled has it in it.
-std::string_view LastPart(std::string_view name) {
+// What a mangled name that stands for `name` has in it: the last part, if all parts are plain names. Operators, destructors
+// and templates are written otherwise; nothing is known of them.
+std::string_view PartOfMangled(std::string_view name) {
   name = name.substr(0, name.find('('));
-  const size_t colons = name.rfind("::");
-  return colons == std::string_view::npos ? name : name.substr(colons + 2);
-}
-
-std::string WithoutParameters(std::string text) {
-  const size_t parameters = text.find('(');
-  if (parameters != std::string::npos) text.resize(parameters);
-  return text;
+  const auto is_plain = [](char c) { return c == '_' || c == ':' || std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  if (!std::all_of(name.begin(), name.end(), is_plain)) return {};
+  const std::string_view last = name.substr(name.find_last_of(':') + 1);
+  return last == "operator" ? std::string_view() : last;
 }
 
 class Search {
@@ -91,9 +89,10 @@ bool IsNamed(const std::string& linker_name, std::string_view name) {
   const std::string_view bare = std::string_view(linker_name).substr(0, linker_name.find('@'));
   if (bare == name) return true;
   if (!bare.starts_with("_Z") && !bare.starts_with("_R")) return false;
-  if (bare.find(LastPart(name)) == std::string_view::npos) return false;
+  if (bare.find(PartOfMangled(name)) == std::string_view::npos) return false;
   const std::string source_name = Demangle(std::string(bare));
-  return source_name == name || WithoutParameters(source_name) == name;
+  if (!source_name.starts_with(name)) return false;
+  return source_name.size() == name.size() || source_name[name.size()] == '(';
 }
 
 std::vector<FoundSymbol> FindSymbols(ModuleTable& modules, ModuleFiles& files, MemorySource& memory,

@@ -49,6 +49,10 @@ TEST(IsNamed, ByTheSourceFormWithAndWithoutParameters) {
   EXPECT_FALSE(IsNamed("_ZN2ns1fEi", "ns::f(long)"));
   EXPECT_FALSE(IsNamed("_ZN2ns1fEi", "f"));
   EXPECT_TRUE(IsNamed("_ZN2nsplERKNS_1AE", "ns::operator+"));
+  EXPECT_TRUE(IsNamed("_ZN2ns1AclEi", "ns::A::operator()"));
+  EXPECT_TRUE(IsNamed("_ZN2ns1AclEi", "ns::A::operator()(int)"));
+  EXPECT_TRUE(IsNamed("_ZN2ns1AD1Ev", "ns::A::~A"));
+  EXPECT_TRUE(IsNamed("_ZN12_GLOBAL__N_11fEv", "(anonymous namespace)::f"));
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ constexpr std::array<std::pair<std::string_view, uint32_t>, 4> kKinds = {{{"gene
 
 std::vector<std::string> RegisterKindNames() {
   std::vector<std::string> names;
+  names.reserve(kKinds.size());
   for (const auto& [name, number] : kKinds) names.emplace_back(name);
   return names;
 }

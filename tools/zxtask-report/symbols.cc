@@ -40,7 +40,7 @@ Result<void> TellSymbols(const ReportOptions& options) {
   if (!text) return Fail(text.error());
   const UniqueFd mem(open(fmt::format("/proc/{}/mem", options.pid).c_str(), O_RDONLY | O_CLOEXEC));
   if (!mem.valid()) return FailErrno(fmt::format("cannot read the memory of process {}", options.pid));
-  if (const auto caged = report::EnterSandbox({.cpu_seconds = kCpuSeconds}); !caged) return caged;
+  if (auto caged = report::EnterSandbox({.cpu_seconds = kCpuSeconds}); !caged) return caged;
   const std::vector<report::Mapping> maps = report::ParseMaps(*text);
   report::MemoryReader memory(mem.get());
   report::ModuleTable modules(maps, memory);
