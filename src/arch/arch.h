@@ -61,6 +61,7 @@ concept ZirconView = std::is_trivially_copyable_v<General> &&
 template <typename Layout>
 concept StatesView = requires(const Layout& layout, const StateSets& sets, std::span<std::byte> out) {
   { FindState(uint32_t{}) } -> std::same_as<const Layout*>;
+  { StateFields(uint32_t{}) } -> std::same_as<std::vector<RegisterField>>;
   ShowState(layout, sets, out);
   { TakeState(layout, out, sets) } -> std::same_as<std::optional<std::string>>;
   { IsArmed(sets) } -> std::same_as<bool>;
@@ -82,7 +83,8 @@ concept StartView = requires(R& r, const R& c, const StartRegs& start, std::span
 };
 
 template <typename R, typename General>
-concept Machine = RegisterFile<R> && SystemCallView<R> && ZirconView<R, General> && StartView<R> && StatesView<StateLayout>;
+concept Machine =
+    RegisterFile<R> && SystemCallView<R> && ZirconView<R, General> && StartView<R> && StatesView<StateLayout>;
 
 static_assert(Machine<Registers, GeneralRegs>, "the machine's folder does not answer all questions");
 static_assert(kBreakpointName.size() > 0 && kMachineName.size() > 0 && kElfMachine != 0 && kElfMachine32 != 0);

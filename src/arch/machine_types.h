@@ -19,6 +19,13 @@ struct NamedValue {
   uint64_t value;
 };
 
+// A register in one of Zircon's structures of registers.
+struct RegisterField {
+  std::string name;
+  size_t offset = 0;
+  size_t bytes = 0;
+};
+
 // A piece of a thread's registers as ptrace gives it: the requests that read and write it (writes: 0 for what is only
 // looked at), the note type for requests that take one, and where in Registers it stands.
 struct RegisterPart {

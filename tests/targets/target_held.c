@@ -358,6 +358,30 @@ static void VforkChild(void) {
   }
 }
 
+static int vfork_pipe[2];
+
+static void* Vfork(void* unused) {
+  const pid_t child = vfork();
+  if (child == 0) {
+    if (write(1, "ready\n", 6) != 6) _exit(1);
+    char byte;
+    _exit(read(vfork_pipe[0], &byte, 1) == 1 ? 0 : 2);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  Say("child %ld\n", status, 0);
+  return unused;
+}
+
+// A thread that cannot be stopped until the end of the input, and one that answers.
+static void VforkInThread(void) {
+  if (pipe(vfork_pipe) != 0) Die("pipe");
+  const pthread_t thread = Start(Vfork, NULL);
+  while (Command() != 0) Say("alive\n", 0, 0);
+  if (write(vfork_pipe[1], "g", 1) != 1) Die("write");
+  pthread_join(thread, NULL);
+}
+
 static void End(void) {}
 
 static void* DoNothing(void* unused) { return unused; }
@@ -393,7 +417,7 @@ static const struct {
     {"exec", ExecByThread},     {"wait", Wait},
     {"vfork", VforkChild},      {"end", End},
     {"signals", CountSignals},  {"headless", Headless},
-    {"thread", OneThread},
+    {"thread", OneThread},      {"vforker", VforkInThread},
 };
 
 int main(int argc, char** argv) {

@@ -9,7 +9,7 @@ foreach(machine aarch64 riscv64)
   zx_test(arch_${machine}_test LABEL unit
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/${machine}/arch_test.cc ${folder}/generic/calls.cc
       ${folder}/${machine}/registers.cc ${folder}/${machine}/restart.cc ${folder}/${machine}/start_registers.cc
-      ${folder}/${machine}/zircon.cc ${folder}/${machine}/states.cc ${folder}/start_regs.cc ${folder}/${machine}/start_regs.cc
+      ${folder}/${machine}/zircon.cc ${folder}/${machine}/states.cc ${folder}/${machine}/fields.cc ${folder}/start_regs.cc ${folder}/${machine}/start_regs.cc
     LIBS zx_base)
   target_include_directories(arch_${machine}_test BEFORE PRIVATE ${folder}/${machine} ${folder})
 endforeach()

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "arch/start_regs.h"
 #include "generic/calls.h"
@@ -86,6 +87,7 @@ void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_ar
 // ---- states.cc ----------------------------------------------------------------------------------------------------
 
 [[nodiscard]] const StateLayout* FindState(uint32_t kind);
+[[nodiscard]] std::vector<RegisterField> StateFields(uint32_t kind);
 inline constexpr size_t kMaxStateBytes = 1024;
 inline constexpr bool kHasStepFlag = false;
 [[nodiscard]] bool IsStep(int signo, int code, int pid);

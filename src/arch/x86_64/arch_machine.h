@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "arch/start_regs.h"
 #include "machine_types.h"
@@ -86,6 +87,8 @@ void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_ar
 
 // Null for a kind that there is not.
 [[nodiscard]] const StateLayout* FindState(uint32_t kind);
+// The registers of a kind by name, in the order in which people read them; none where this machine has none. fields.cc
+[[nodiscard]] std::vector<RegisterField> StateFields(uint32_t kind);
 inline constexpr size_t kMaxStateBytes = 4096;
 // Whether the single-step flag is one of the general registers. It is never set in a thread's real ones: who steps a thread asks
 // the kernel for it.

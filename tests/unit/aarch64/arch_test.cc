@@ -209,5 +209,23 @@ TEST(Aarch64ExceptionContext, HasTheClassThatTheSignalStandsFor) {
   EXPECT_EQ(context.arm_64.esr, 0U) << "sent by a program";
 }
 
+TEST(Aarch64Zircon, NamesEachOfItsRegistersAtItsPlace) {
+  const auto general = StateFields(ZX_THREAD_STATE_GENERAL_REGS);
+  ASSERT_EQ(general.size(), 35U);
+  EXPECT_EQ(general[29].name, "x29");
+  EXPECT_EQ(general[30].name, "lr");
+  EXPECT_EQ(general[30].offset, offsetof(GeneralRegs, lr));
+  EXPECT_EQ(general[32].name, "pc");
+  EXPECT_EQ(general[32].offset, offsetof(GeneralRegs, pc));
+  EXPECT_EQ(general[34].offset, offsetof(GeneralRegs, tpidr));
+  const auto vectors = StateFields(ZX_THREAD_STATE_VECTOR_REGS);
+  EXPECT_EQ(vectors.back().name, "v31");
+  EXPECT_EQ(vectors.back().offset, offsetof(zx_arm64_thread_state_vector_regs_t, v[31]));
+  const auto debug = StateFields(ZX_THREAD_STATE_DEBUG_REGS);
+  EXPECT_EQ(debug.back().name, "dbgwcr15");
+  EXPECT_EQ(debug.back().offset, offsetof(zx_arm64_thread_state_debug_regs_t, hw_wps[15].dbgwcr));
+  EXPECT_TRUE(StateFields(ZX_THREAD_STATE_FP_REGS).empty());
+}
+
 }  // namespace
 }  // namespace zxctl::arch

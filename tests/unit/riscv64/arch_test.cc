@@ -123,5 +123,20 @@ TEST(Riscv64ExceptionContext, HasTheCauseThatTheSignalStandsFor) {
   EXPECT_EQ(context.riscv_64.cause, 0U) << "sent by a program";
 }
 
+TEST(Riscv64Zircon, NamesEachOfItsRegistersAtItsPlace) {
+  const auto general = StateFields(ZX_THREAD_STATE_GENERAL_REGS);
+  ASSERT_EQ(general.size(), 32U);
+  EXPECT_EQ(general[0].name, "pc");
+  EXPECT_EQ(general[10].name, "a0");
+  EXPECT_EQ(general[10].offset, offsetof(GeneralRegs, a0));
+  EXPECT_EQ(general[31].offset, offsetof(GeneralRegs, t6));
+  const auto fp = StateFields(ZX_THREAD_STATE_FP_REGS);
+  ASSERT_EQ(fp.size(), 33U);
+  EXPECT_EQ(fp[31].name, "f31");
+  EXPECT_EQ(fp[31].offset, offsetof(zx_riscv64_thread_state_fp_regs_t, q[31].low));
+  EXPECT_EQ(fp[32].name, "fcsr");
+  EXPECT_TRUE(StateFields(ZX_THREAD_STATE_DEBUG_REGS).empty());
+}
+
 }  // namespace
 }  // namespace zxctl::arch

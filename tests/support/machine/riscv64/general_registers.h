@@ -29,6 +29,14 @@ inline void SetReturned(GeneralRegs& registers, int64_t result) {
 [[nodiscard]] inline uint64_t SecondKnown(const GeneralRegs& registers) { return registers.a1; }
 [[nodiscard]] inline uint64_t LastKnown(const GeneralRegs& registers) { return registers.t6; }
 
+// What these two are called, and where a thread stands.
+inline constexpr const char* kSecondKnownName = "a1";
+inline constexpr const char* kLastKnownName = "t6";
+// Where target_held has 0x2222 besides, as `zxctl regs` calls it: a kind of registers and one of them.
+inline constexpr const char* kVectorKind = "fp";
+inline constexpr const char* kSecondVectorName = "f1";
+inline constexpr const char* kPcName = "pc";
+
 // The address that a report about a page fault tells.
 [[nodiscard]] inline uint64_t FaultAddressOf(const zx_exception_arch_t& context) { return context.riscv_64.tval; }
 

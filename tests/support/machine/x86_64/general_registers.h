@@ -26,6 +26,14 @@ inline void SetReturned(GeneralRegs& registers, int64_t result) { registers.rax 
 [[nodiscard]] inline uint64_t SecondKnown(const GeneralRegs& registers) { return registers.rbx; }
 [[nodiscard]] inline uint64_t LastKnown(const GeneralRegs& registers) { return registers.r15; }
 
+// What these two are called, and where a thread stands.
+inline constexpr const char* kSecondKnownName = "rbx";
+inline constexpr const char* kLastKnownName = "r15";
+// Where target_held has 0x2222 besides, as `zxctl regs` calls it: a kind of registers and one of them.
+inline constexpr const char* kVectorKind = "vector";
+inline constexpr const char* kSecondVectorName = "ymm1";
+inline constexpr const char* kPcName = "rip";
+
 // The address that a report about a page fault tells.
 [[nodiscard]] inline uint64_t FaultAddressOf(const zx_exception_arch_t& context) { return context.x86_64.cr2; }
 
