@@ -2,7 +2,9 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
+#include <vector>
 
 #include "supervisor/tracer.h"
 
@@ -198,9 +200,12 @@ uint64_t Tracer::FindSystemCallInstruction(const Thread& thread, const arch::Reg
   if (const uint64_t before = arch::Pc(registers) - arch::kSystemCallInstruction.size(); holds_one(before))
     return before;
   // Not the leader's: it may have ended.
-  const auto vdso = ops_.FindVdso(thread.tid);
-  for (uint64_t address = vdso.first; address < vdso.second; address += arch::kCodeAlignment) {
-    if (holds_one(address)) return address;
+  const auto [begin, end] = ops_.FindVdso(thread.tid);
+  std::vector<uint8_t> vdso(end - begin);
+  vdso.resize(ops_.ReadMemory(thread.tid, begin, vdso.data(), vdso.size()));
+  const auto& call = arch::kSystemCallInstruction;
+  for (size_t at = 0; at + call.size() <= vdso.size(); at += arch::kCodeAlignment) {
+    if (std::memcmp(&vdso[at], call.data(), call.size()) == 0) return begin + at;
   }
   return 0;
 }
