@@ -83,14 +83,14 @@ zx_status_t zx_process_write_memory(zx_handle_t process, uint64_t address, const
                                     size_t* actual);
 // A thread of the process that runs nothing until it is started. `options` is 0; names are cut at 31 bytes. Needs
 // MANAGE_THREAD. NO_MEMORY, NO_RESOURCES, ACCESS_DENIED (the program may not call clone), BAD_STATE (none of its threads can
-// be borrowed for the call). In a dead process one is made that can never be started.
+// be borrowed for the call; the process is dead or dying).
 zx_status_t zx_thread_create(zx_handle_t process, const char* name, size_t name_size, uint32_t options,
                              zx_handle_t* out);
 // Lets a new thread run at `pc`, with these registers and all others at their initial values. Needs MANAGE_THREAD.
 // INVALID_ARGS for a value that no code could have put there, BAD_STATE for a thread that was started or a process that is
 // dead. A failure leaves it new.
 zx_status_t zx_thread_start(zx_handle_t thread, zx_vaddr_t pc, zx_vaddr_t sp, uintptr_t arg1, uintptr_t arg2);
-zx_status_t zx_thread_start_regs(zx_handle_t handle, uint64_t pc, uint64_t sp, uint64_t arg1, uint64_t arg2,
+zx_status_t zx_thread_start_regs(zx_handle_t thread, uint64_t pc, uint64_t sp, uint64_t arg1, uint64_t arg2,
                                  uint64_t tp, uint64_t abi_reg);
 // The same for the first thread of a process that has not been started. Needs WRITE on both. `arg1` is consumed in any case; it
 // has to stand for nothing: NOT_SUPPORTED for a handle.

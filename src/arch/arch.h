@@ -87,7 +87,7 @@ concept Machine =
     RegisterFile<R> && SystemCallView<R> && ZirconView<R, General> && StartView<R> && StatesView<StateLayout>;
 
 static_assert(Machine<Registers, GeneralRegs>, "the machine's folder does not answer all questions");
-static_assert(kBreakpointName.size() > 0 && kMachineName.size() > 0 && kElfMachine != 0 && kElfMachine32 != 0);
+static_assert(!kBreakpointName.empty() && !kMachineName.empty() && kElfMachine != 0 && kElfMachine32 != 0);
 static_assert(kCodeAlignment > 0 && kSystemCallInstruction.size() % kCodeAlignment == 0);
 static_assert(kBreakpointPcAdvance % kCodeAlignment == 0 && kAuditArch32 != 0 && kMaxRegisterSetBytes > 0);
 static_assert(std::same_as<decltype(kAlignmentFaultIsGeneral), const bool>);

@@ -18,7 +18,9 @@ constexpr int64_t kLookNs = 10 * kNsPerMs;
 constexpr int64_t kMaxLendNs = 1 * kNsPerSec;
 // When it is looked again whether a thread that is being born has come, or an exec is over.
 constexpr int64_t kLaterNs = 1 * kNsPerMs;
+// How often a refusal by the kernel is not believed, each time for twice as long up to a limit: a second in all.
 constexpr int kMaxRefusals = 20;
+constexpr int kMaxDoublings = 6;
 // SYS_SECCOMP of asm-generic/siginfo.h, which glibc leaves out.
 constexpr int kSysSeccomp = 1;
 // A thread as pthread_create() makes one, without what it would have in memory.
@@ -95,7 +97,8 @@ void Tracer::AskLender(Process& process) {
 
 void Tracer::AskLater(Process& process) {
   process.requests.front()->asked.clear();
-  process.requests.front()->timer = timers_.Add(clock_.NowNs() + kLaterNs, [this, koid = process.koid] {
+  const int64_t later_ns = kLaterNs << std::min(process.requests.front()->refusals, kMaxDoublings);
+  process.requests.front()->timer = timers_.Add(clock_.NowNs() + later_ns, [this, koid = process.koid] {
     Process* still = tree_.FindProcessByKoid(koid);
     if (still != nullptr && !still->requests.empty()) AskLender(*still);
   });
@@ -229,6 +232,7 @@ Result<void> Tracer::SendOnErrand(Thread& thread, int64_t number, const arch::Ca
     return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "the program is one of 32-bit code"});
   }
   const uint64_t at = FindSystemCallInstruction(thread, registers);
+  if (at == 0 && !ops_.GetRegisters(thread.tid, registers).ok()) return done(std::nullopt), Result<void>{};
   if (at == 0) {
     return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "the program has no system-call instruction to be found"});
   }

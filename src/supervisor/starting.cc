@@ -60,7 +60,7 @@ void Tracer::LoadPointers(Thread& thread, const arch::Registers& wanted, std::fu
 }
 
 void Tracer::LoadPointersAt(Koid koid, uint64_t page, const arch::Registers& wanted,
-                            std::function<void(Result<void>)> done) {
+                            const std::function<void(Result<void>)>& done) {
   Thread& thread = *tree_.FindThreadByKoid(koid);
   const auto& code = arch::kLoadPointersAndCall;
   arch::Registers going{};
@@ -69,9 +69,8 @@ void Tracer::LoadPointersAt(Koid koid, uint64_t page, const arch::Registers& wan
   if (!ready) return done(Fail(WasKilled()));
   arch::SetSystemCall(going, page, SYS_munmap, {page, kScratchBytes});
   arch::SetPointersToLoad(going, wanted);
-  SendWith(thread, going, wanted, [done = std::move(done)](std::optional<int64_t> result) {
-    done(result ? Result<void>() : Fail(WasKilled()));
-  });
+  SendWith(thread, going, wanted,
+           [done](std::optional<int64_t> result) { done(result ? Result<void>() : Fail(WasKilled())); });
 }
 
 // The process begins with another thread. Its leader can still be started, as any other.

@@ -209,7 +209,8 @@ class Tracer {
   void EndRequestIfMade(Process& process);
   void EndRequest(Process& process, Result<Thread*> result);
   void LoadPointers(Thread& thread, const arch::Registers& wanted, std::function<void(Result<void>)> done);
-  void LoadPointersAt(Koid koid, uint64_t page, const arch::Registers& wanted, std::function<void(Result<void>)> done);
+  void LoadPointersAt(Koid koid, uint64_t page, const arch::Registers& wanted,
+                      const std::function<void(Result<void>)>& done);
   void SetVectors(const Thread& thread);
   void Begin(Thread& thread);
   void LeaveLeaderBehind(Process& process);

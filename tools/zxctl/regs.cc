@@ -139,7 +139,9 @@ Result<AttachedThread> FindThread(const AttachedProcess& process, pid_t tid) {
   auto threads = process.Threads();
   if (!threads) return Fail(threads.error());
   for (AttachedThread& thread : *threads) {
-    if (thread.tid == tid) return std::move(thread);
+    if (thread.tid != tid) continue;
+    auto found = std::move(thread);
+    return found;
   }
   return Fail(Status{.zx = ZX_ERR_NOT_FOUND, .what = fmt::format("thread {} has ended", tid)});
 }
