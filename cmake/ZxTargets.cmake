@@ -49,6 +49,11 @@ function(zx_time_limit variable seconds)
   set(${variable} ${seconds} PARENT_SCOPE)
 endfunction()
 
+# Programs of another machine say which tests they have only where they run.
+if(CMAKE_CROSSCOMPILING)
+  set(CMAKE_GTEST_DISCOVER_TESTS_DISCOVERY_MODE PRE_TEST)
+endif()
+
 # zx_test(NAME LABEL unit SOURCES … LIBS … [TIMEOUT s] [SERIAL]): a GoogleTest program, one CTest entry a test case.
 # SERIAL marks tests that measure or load the machine and must not share it.
 function(zx_test name)
@@ -77,6 +82,12 @@ function(zx_target_program name)
   find_package(Threads REQUIRED)
   target_link_libraries(${name} PRIVATE Threads::Threads)
 endfunction()
+
+# Only x86-64's compiler makes programs of the other word length as well, with -m32.
+set(ZX_PROGRAMS32 OFF)
+if(ZX_ARCH STREQUAL x86_64)
+  set(ZX_PROGRAMS32 ON)
+endif()
 
 # zx_script_test(NAME LABEL cli COMMAND word … [TIMEOUT s] [SERIAL]): a test that is a script. It finds the programs in
 # $ZX_BIN and the child programs in $ZX_TARGETS; exit status 77 means that the machine lacks something it needs.

@@ -7,4 +7,4 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cmake -S "$here" -B "$scratch" -DCMAKE_PREFIX_PATH="$prefix" >"$scratch/cmake.log" || { cat "$scratch/cmake.log" && exit 1; }
 cmake --build "$scratch"
-"$here/check.sh" "$scratch" chain survive crash_service resume_2017
+"$here/check.sh" "$scratch" chain survive crash_service resume_2017 start_thread

@@ -83,6 +83,9 @@ mx_status_t mx_task_resume(mx_handle_t task, uint32_t options);
 #define mx_task_kill zx_task_kill
 #define mx_process_read_memory zx_process_read_memory
 #define mx_process_write_memory zx_process_write_memory
+#define mx_process_start zx_process_start
+#define mx_thread_create zx_thread_create
+#define mx_thread_start zx_thread_start
 #define mx_thread_read_state zx_thread_read_state
 #define mx_thread_write_state zx_thread_write_state
 #define mx_job_create zx_job_create

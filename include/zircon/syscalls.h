@@ -81,6 +81,21 @@ zx_status_t zx_task_bind_exception_port(zx_handle_t task, zx_handle_t port, uint
 zx_status_t zx_process_read_memory(zx_handle_t process, uint64_t address, void* buffer, size_t size, size_t* actual);
 zx_status_t zx_process_write_memory(zx_handle_t process, uint64_t address, const void* buffer, size_t size,
                                     size_t* actual);
+// A thread of the process that runs nothing until it is started. `options` is 0; names are cut at 31 bytes. Needs
+// MANAGE_THREAD. NO_MEMORY, NO_RESOURCES, ACCESS_DENIED (the program may not call clone), BAD_STATE (none of its threads can
+// be borrowed for the call; the process is dead or dying).
+zx_status_t zx_thread_create(zx_handle_t process, const char* name, size_t name_size, uint32_t options,
+                             zx_handle_t* out);
+// Lets a new thread run at `pc`, with these registers and all others at their initial values. Needs MANAGE_THREAD.
+// INVALID_ARGS for a value that no code could have put there, BAD_STATE for a thread that was started or a process that is
+// dead. A failure leaves it new.
+zx_status_t zx_thread_start(zx_handle_t thread, zx_vaddr_t pc, zx_vaddr_t sp, uintptr_t arg1, uintptr_t arg2);
+zx_status_t zx_thread_start_regs(zx_handle_t thread, uint64_t pc, uint64_t sp, uint64_t arg1, uint64_t arg2,
+                                 uint64_t tp, uint64_t abi_reg);
+// The same for the first thread of a process that has not been started. Needs WRITE on both. `arg1` is consumed in any case; it
+// has to stand for nothing: NOT_SUPPORTED for a handle.
+zx_status_t zx_process_start(zx_handle_t process, zx_handle_t thread, zx_vaddr_t pc, zx_vaddr_t sp, zx_handle_t arg1,
+                             uintptr_t arg2);
 // The registers of a thread that is suspended or in an exception; BAD_STATE for another. Needs READ or WRITE.
 zx_status_t zx_thread_read_state(zx_handle_t thread, uint32_t kind, void* buffer, size_t size);
 zx_status_t zx_thread_write_state(zx_handle_t thread, uint32_t kind, const void* buffer, size_t size);

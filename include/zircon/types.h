@@ -18,6 +18,9 @@ typedef int32_t zx_status_t;
 // Nanoseconds of CLOCK_MONOTONIC, and a span of them. A deadline that has passed makes a call poll.
 typedef int64_t zx_time_t;
 typedef int64_t zx_duration_t;
+
+// ---- addresses ----
+typedef uintptr_t zx_vaddr_t;
 #define ZX_TIME_INFINITE INT64_MAX
 #define ZX_TIME_INFINITE_PAST INT64_MIN
 #define ZX_NSEC(n) ((zx_duration_t)(n))

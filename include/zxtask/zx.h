@@ -181,6 +181,17 @@ class Thread final : public Task<Thread> {
  public:
   using Task::Task;
 
+  // `parent` is a Process.
+  template <typename P>
+  static zx_status_t create(const P& parent, const char* name, size_t name_size, uint32_t options, Thread* out) {
+    return make(out, [&](zx_handle_t* made) { return zx_thread_create(parent.get(), name, name_size, options, made); });
+  }
+  zx_status_t start(zx_vaddr_t pc, zx_vaddr_t sp, uintptr_t arg1, uintptr_t arg2) const {
+    return zx_thread_start(get(), pc, sp, arg1, arg2);
+  }
+  zx_status_t start_regs(uint64_t pc, uint64_t sp, uint64_t arg1, uint64_t arg2, uint64_t tp, uint64_t abi_reg) const {
+    return zx_thread_start_regs(get(), pc, sp, arg1, arg2, tp, abi_reg);
+  }
   zx_status_t suspend(SuspendToken* out) const {
     return make(out, [&](zx_handle_t* made) { return zx_task_suspend(get(), made); });
   }
@@ -217,6 +228,9 @@ class Process final : public Task<Process> {
     return make(out, [&](zx_handle_t* made) { return zxl_process_attach(job.get(), pid, options, made); });
   }
   zx_status_t start() const { return zxl_process_start(get()); }
+  zx_status_t start(const Thread& first, zx_vaddr_t pc, zx_vaddr_t sp, zx_handle_t arg1, uintptr_t arg2) const {
+    return zx_process_start(get(), first.get(), pc, sp, arg1, arg2);
+  }
   zx_status_t detach() const { return zxl_process_detach(get()); }
   zx_status_t suspend(SuspendToken* out) const {
     return make(out, [&](zx_handle_t* made) { return zx_task_suspend(get(), made); });

@@ -36,11 +36,21 @@ _zxctl_program_index() {
   done
 }
 
+# An option of $2, or a process.
+_zxctl_of_process() {
+  local cur=$1
+  if [[ $cur == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$2" -- "$cur")
+  else
+    mapfile -t COMPREPLY < <(cd /proc && compgen -G '[0-9]*' | grep -- "^$cur")
+  fi
+}
+
 _zxctl() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} program
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'run doctor --help --version' -- "$cur")
+    mapfile -t COMPREPLY < <(compgen -W 'run doctor regs start-thread --help --version' -- "$cur")
     return
   fi
   # "--report=json" comes as three words.
@@ -59,12 +69,20 @@ _zxctl() {
         _zxctl_run "$cur" "$prev"
       fi
       ;;
-    doctor)
-      if [[ $cur == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$cur")
-      else
-        mapfile -t COMPREPLY < <(cd /proc && compgen -G '[0-9]*' | grep -- "^$cur")
-      fi
+    doctor) _zxctl_of_process "$cur" '--json --help' ;;
+    regs)
+      case $prev in
+        --timeout) mapfile -t COMPREPLY < <(compgen -W '500ms 5s 30s 2m' -- "$cur") ;;
+        --set) ;;
+        --kind) mapfile -t COMPREPLY < <(compgen -W 'general fp vector debug' -- "$cur") ;;
+        *) _zxctl_of_process "$cur" '--set --kind --thread --timeout --json --help' ;;
+      esac
+      ;;
+    start-thread)
+      case $prev in
+        --pc | --sp | --arg1 | --arg2 | --tp | --abi-reg) ;;
+        *) _zxctl_of_process "$cur" '--pc --sp --arg1 --arg2 --tp --abi-reg --unchecked --help' ;;
+      esac
       ;;
   esac
 }

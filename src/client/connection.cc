@@ -89,6 +89,16 @@ Result<void> CheckErrors(int errors, const std::string& tracer) {
   return Fail(Status::FromErrno("cannot execute the tracer " + tracer, failure));
 }
 
+// All other commands can let a thread go on, or change its registers.
+constexpr std::array kOnlyLook = {ring::CommandType::kReadState,     ring::CommandType::kReadMemory,
+                                  ring::CommandType::kFind,          ring::CommandType::kList,
+                                  ring::CommandType::kThreadInfo,    ring::CommandType::kProcessInfo,
+                                  ring::CommandType::kExceptionInfo, ring::CommandType::kUnwatch};
+
+bool MayMoveThreads(ring::CommandType type) {
+  return std::find(kOnlyLook.begin(), kOnlyLook.end(), type) == kOnlyLook.end();
+}
+
 }  // namespace
 
 std::string Answer::Sentence() const { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
@@ -205,8 +215,17 @@ uint64_t Connection::Write(ring::CommandType type, ring::Command command, std::s
     const std::lock_guard tables(tables_lock_);
     pending_[command.seq] = pending;
   }
+  if (MayMoveThreads(type)) changes_.fetch_add(1, std::memory_order_release);
   WriteOrWait(lock, type, command, bytes);
   return command.seq;
+}
+
+bool Connection::AsksForMore(zx_koid_t process) {
+  const std::lock_guard lock(asked_lock_);
+  const bool more = asked_process_ == process && asked_changes_ == changes();
+  asked_process_ = process;
+  asked_changes_ = changes();
+  return more;
 }
 
 void Connection::WriteOrWait(std::unique_lock<std::mutex>& /*lock*/, ring::CommandType type,
@@ -263,7 +282,7 @@ void Connection::PostLater(ring::CommandType type, const ring::Command& command)
 Answer Connection::Request(ring::CommandType type, ring::Command command, std::span<const std::byte> bytes) {
   if (dead()) return {};
   Pending pending{.gives_tasks = type == ring::CommandType::kSpawn || type == ring::CommandType::kAttach ||
-                                 type == ring::CommandType::kFind};
+                                 type == ring::CommandType::kFind || type == ring::CommandType::kCreateThread};
   const uint64_t seq = Write(type, command, bytes, &pending);
   WakeTracer();
   while (pending.done.load(std::memory_order_acquire) == 0 && !dead()) Sleep(pending.done, 0, kNever, ZX_KOID_INVALID);

@@ -68,6 +68,11 @@ class Connection final : public TracerLink {
   // does at once may be wanted by a thread that needs the lock.
   uint64_t PostQuietly(ring::CommandType type, ring::Command command);
   void WakeTracer();
+  // Grows with every command that can let a suspended thread go on, or change its registers: only such commands can.
+  [[nodiscard]] uint64_t changes() const { return changes_.load(std::memory_order_acquire); }
+  // Before a thread's registers are asked for: whether those of others of its process were asked for last, and nothing has
+  // changed since.
+  [[nodiscard]] bool AsksForMore(zx_koid_t process);
 
   // Also in a process that was forked from the one that has the tracer: nothing of it can be used there.
   [[nodiscard]] bool dead() const { return dead_.load(std::memory_order_acquire) || IsForked(); }
@@ -166,6 +171,10 @@ class Connection final : public TracerLink {
   std::mutex publish_lock_;  // while a job is made known
   std::mutex send_lock_;
   uint64_t last_seq_ = 0;  // send_lock_
+  std::atomic<uint64_t> changes_ = 0;
+  std::mutex asked_lock_;
+  zx_koid_t asked_process_ = ZX_KOID_INVALID;  // asked_lock_
+  uint64_t asked_changes_ = 0;                 // asked_lock_
   std::mutex read_lock_;
   ring::Message incoming_;  // read_lock_; kept for its memory
 

@@ -52,8 +52,10 @@ void Connection::EndThreadsOf(zx_koid_t process) {
       if (ours && task->TryAddRef()) threads.push_back(RefPtr<Task>::Adopt(task));
     }
   }
-  for (const auto& thread : threads)
+  for (const auto& thread : threads) {
+    if (thread->life() == ring::TaskLife::kNew) continue;
     thread->Update({.koid = thread->koid(), .life = ring::TaskLife::kDead, .is_thread = 1});
+  }
 }
 
 void Connection::DropException(zx_koid_t thread) {

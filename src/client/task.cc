@@ -321,35 +321,6 @@ zx_status_t Thread::GetException(ring::ExceptionRecord* out) {
   return answer.status;
 }
 
-zx_status_t Thread::GetRegisters(arch::Registers* out) {
-  connection().TakeIn();
-  if (connection().dead()) return ZX_ERR_PEER_CLOSED;
-  {
-    // They have travelled with the exception, and nobody but this program has changed them.
-    const std::lock_guard lock(exception_lock_);
-    if (exception_ && exception_->has_registers != 0 && connection().IsOffered(*exception_)) {
-      *out = exception_->registers;
-      return ZX_OK;
-    }
-  }
-  if (IsOver()) return ZX_ERR_BAD_STATE;
-  const Answer answer = connection().Request(ring::CommandType::kGetRegisters, {.task = koid()});
-  if (answer.status == ZX_OK) *out = answer.As<arch::Registers>();
-  return answer.status;
-}
-
-zx_status_t Thread::SetRegisters(const arch::Registers& registers, std::string* out_sentence) {
-  const Answer answer =
-      connection().Request(ring::CommandType::kSetRegisters, {.task = koid()}, std::as_bytes(std::span(&registers, 1)));
-  if (answer.status != ZX_OK) {
-    *out_sentence = answer.Sentence();
-    return answer.status;
-  }
-  const std::lock_guard lock(exception_lock_);
-  if (exception_) exception_->registers = registers;
-  return ZX_OK;
-}
-
 zx_status_t Thread::ReadRecord(uint32_t topic, std::span<std::byte> record) {
   connection().TakeIn();
   if (topic == ZX_INFO_THREAD) {

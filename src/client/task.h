@@ -76,6 +76,10 @@ class Process final : public Task {
   zx_status_t ReadRecord(uint32_t topic, std::span<std::byte> record) override;
   void OnLastHandleClosed() override;
 
+  // A thread that runs nothing until it is started. NO_MEMORY, NO_RESOURCES, ACCESS_DENIED, NOT_SUPPORTED, BAD_STATE,
+  // PEER_CLOSED.
+  Result<RefPtr<class Thread>> CreateThread();
+
   void Update(const ring::TaskRecord& record) override;
   // BAD_STATE while it lives, and when nobody told what it died of; PEER_CLOSED.
   zx_status_t GetWaitStatus(int32_t* out) const;
@@ -111,6 +115,9 @@ class Thread final : public Task {
   [[nodiscard]] zx_koid_t related_koid() const override { return process_; }
   zx_status_t ReadRecord(uint32_t topic, std::span<std::byte> record) override;
   void Update(const ring::TaskRecord& record) override;
+  void OnLastHandleClosed() override;
+  // INVALID_ARGS, NOT_SUPPORTED, BAD_STATE, PEER_CLOSED.
+  zx_status_t Start(const arch::StartRegs& regs, bool must_be_first, std::string* out_sentence);
   [[nodiscard]] pid_t tid() const { return tid_.load(); }
 
   // The suspend without a token. BAD_STATE for a thread that is new, dying or dead.
@@ -124,8 +131,10 @@ class Thread final : public Task {
   // `port` 0: whoever was asked. BAD_STATE when the thread waits for no answer, ACCESS_DENIED for another port.
   zx_status_t ResumeFromException(zx_koid_t port, ring::Verdict verdict);
   zx_status_t GetException(ring::ExceptionRecord* out);
-  zx_status_t GetRegisters(arch::Registers* out);
-  zx_status_t SetRegisters(const arch::Registers& registers, std::string* out_sentence);
+  // One kind of registers; `out` and `in` have its size. Errors have a sentence: BAD_STATE, NOT_SUPPORTED, PEER_CLOSED, and of
+  // writes INVALID_ARGS.
+  zx_status_t ReadState(const arch::StateLayout& layout, std::span<std::byte> out, std::string* out_sentence);
+  zx_status_t WriteState(const arch::StateLayout& layout, std::span<const std::byte> in, std::string* out_sentence);
 
  protected:
   void OnResumed(uint64_t seq) override;
@@ -137,6 +146,17 @@ class Thread final : public Task {
   const zx_koid_t process_;
   std::atomic<pid_t> tid_;
   std::mutex exception_lock_;
+  // The general registers, if they have come with an exception that is still to be answered, or were asked for in this suspend.
+  bool KnowsRegisters(arch::GeneralRegs* out);
+  void NoteRegisters(const arch::GeneralRegs& registers, uint64_t changes);
+  void NoteFurther(std::span<const std::byte> records, uint64_t changes);
+
+  struct KnownRegisters {
+    uint64_t changes;  // of the connection, when they were asked for
+    arch::GeneralRegs registers;
+  };
+  std::unique_ptr<KnownRegisters> known_;  // exception_lock_
+
   std::optional<ring::ExceptionNotice> exception_;  // exception_lock_
   std::mutex state_lock_;
   uint64_t resumed_by_ = 0;  // state_lock_; what the tracer said before it dealt with this command is out of date

@@ -2,6 +2,8 @@
 
 #include <csignal>
 
+#include "arch/arch.h"
+
 namespace zxctl {
 namespace {
 
@@ -15,13 +17,16 @@ ExceptionType ClassifyTrap(int code) {
   return hardware ? ExceptionType::kHwBreakpoint : ExceptionType::kSwBreakpoint;
 }
 
+ExceptionType ClassifyMisaligned() {
+  return arch::kAlignmentFaultIsGeneral ? ExceptionType::kGeneral : ExceptionType::kUnalignedAccess;
+}
+
 ExceptionType ClassifyFault(const SignalRecord& signal) {
   switch (signal.signo) {
     case SIGSEGV:
       return signal.code == SI_KERNEL ? ExceptionType::kGeneral : ExceptionType::kFatalPageFault;
     case SIGBUS:
-      // x86-64 calls an alignment check a general fault, as Zircon reports #AC.
-      return signal.code == BUS_ADRALN ? ExceptionType::kGeneral : ExceptionType::kFatalPageFault;
+      return signal.code == BUS_ADRALN ? ClassifyMisaligned() : ExceptionType::kFatalPageFault;
     case SIGILL:
       return ExceptionType::kUndefinedInstruction;
     case SIGTRAP:

@@ -150,6 +150,13 @@ std::string Analysis::BusFile(uint64_t address) const {
       mapping->path, info.st_size, wanted);
 }
 
+// Where a call that has gone to a bad pc would have returned to.
+std::optional<uint64_t> Analysis::ReturnAddressOfBadCall(const arch::Registers& registers) {
+  const UnwindLayout& layout = LayoutOf(arch::CodeBits(registers));
+  if (!layout.HasLink()) return memory_.ReadWord(arch::Sp(registers), layout.word_bytes);
+  return UnwindRegistersOf(registers).value[layout.return_register] & layout.address_mask;
+}
+
 FaultFacts Analysis::Facts() {
   FaultFacts facts{.signal = Subject(), .registers = SubjectRegisters(), .sender = input_.sender};
   if (facts.signal.signo == SIGBUS) facts.bus_file = BusFile(facts.signal.address);
@@ -162,8 +169,7 @@ FaultFacts Analysis::Facts() {
   const size_t got = memory_.Read(pc, std::as_writable_bytes(std::span(code)));
   if (facts.pc_executable && got > 0) facts.instruction = DecodeFault(std::span(code).first(got), at);
   if (facts.pc_executable) return facts;
-  const size_t word = LayoutOf(arch::CodeBits(at)).word_bytes;
-  if (const auto caller = memory_.ReadWord(arch::Sp(at), word)) facts.call_text = CallBefore(*caller);
+  if (const auto caller = ReturnAddressOfBadCall(at)) facts.call_text = CallBefore(*caller);
   return facts;
 }
 

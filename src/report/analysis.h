@@ -59,6 +59,7 @@ class Analysis {
   void NameThread(const UnwoundStack& stack, ThreadInfo& thread);
   void FillModules();
 
+  [[nodiscard]] std::optional<uint64_t> ReturnAddressOfBadCall(const arch::Registers& registers);
   [[nodiscard]] FaultFacts Facts();
   [[nodiscard]] std::string CallBefore(uint64_t return_address);
   [[nodiscard]] std::string BusFile(uint64_t address) const;

@@ -64,7 +64,7 @@ elf_prstatus MakeStatus(const CoreRequest& request, const CoreProcess& process, 
   status.pr_ppid = process.parent_pid;
   status.pr_pgrp = process.group;
   status.pr_sid = process.session;
-  static_assert(sizeof(status.pr_reg) == sizeof(thread.registers));
+  static_assert(sizeof(status.pr_reg) == arch::kCoreRegisterBytes);
   memcpy(&status.pr_reg, &thread.registers, sizeof(status.pr_reg));
   status.pr_fpvalid = HasSet(request, thread.tid, NT_FPREGSET) ? 1 : 0;
   return status;
@@ -105,7 +105,7 @@ ProcessInfo32 MakeProcessInfo32(const CoreRequest& request, const CoreProcess& p
   ProcessInfo32 info{.state = StateNumber(process.state),
                      .sname = process.state,
                      .zomb = process.state == 'Z' ? '\1' : '\0',
-                     .nice = process.nice,
+                     .nice = static_cast<char>(process.nice),
                      .flag = static_cast<uint32_t>(process.flags),
                      .uid = static_cast<uint16_t>(process.uid),
                      .gid = static_cast<uint16_t>(process.gid),

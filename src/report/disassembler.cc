@@ -53,7 +53,7 @@ std::vector<Instruction> DecodeBefore(MemorySource& memory, const DisassembleReq
 
 // Bytes that are no instruction, as objdump shows them.
 Instruction BadInstruction(MemorySource& memory, uint64_t address) {
-  return {.address = address, .bytes = ReadCode(memory, address, 1), .text = "(bad)"};
+  return {.address = address, .bytes = ReadCode(memory, address, arch::kCodeAlignment), .text = "(bad)"};
 }
 
 }  // namespace

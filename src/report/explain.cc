@@ -100,6 +100,10 @@ FaultExplanation ExplainBus(const FaultFacts& facts, const AddressSpace& space) 
   return out;
 }
 
+std::string ExplainPrivileged(const DecodedFault& instruction) {
+  return fmt::format("{} is allowed to the kernel only", instruction.text);
+}
+
 // ---- general protection -------------------------------------------------------------------------------------------
 
 FaultExplanation ExplainNonCanonical(const DecodedFault& instruction, const MemoryOperand& operand) {
@@ -134,7 +138,7 @@ FaultExplanation ExplainGeneralProtection(const FaultFacts& facts) {
   }
   FaultExplanation out{.address = std::nullopt, .text = {}};
   if (instruction.kind == InstructionKind::kPrivileged) {
-    out.text = fmt::format("{} is allowed to the kernel only", instruction.text);
+    out.text = ExplainPrivileged(instruction);
   } else if (instruction.kind == InstructionKind::kReturn) {
     out.text = fmt::format("{} found a return address that is not canonical: the stack has been overwritten",
                            instruction.text);
@@ -161,15 +165,20 @@ std::string ExplainArithmetic(const FaultFacts& facts) {
       instruction.text, *instruction.divisor);
 }
 
+bool IsPlacedTrap(const FaultFacts& facts) {
+  return facts.instruction && facts.instruction->kind == InstructionKind::kUndefined;
+}
+
+std::string ExplainPlacedTrap(const DecodedFault& instruction) {
+  return fmt::format("{} is a trap that the compiler placed: __builtin_trap(), an unreachable place or a failed check",
+                     instruction.text);
+}
+
 std::string ExplainIllegal(const FaultFacts& facts) {
   if (!facts.instruction) return "the bytes at pc are no instruction that this processor knows";
-  const DecodedFault& instruction = *facts.instruction;
-  if (instruction.kind == InstructionKind::kUndefined) {
-    return fmt::format(
-        "{} is a trap that the compiler placed: __builtin_trap(), an unreachable place or a failed check",
-        instruction.text);
-  }
-  return fmt::format("this processor does not run {}", instruction.text);
+  if (IsPlacedTrap(facts)) return ExplainPlacedTrap(*facts.instruction);
+  if (facts.instruction->kind == InstructionKind::kPrivileged) return ExplainPrivileged(*facts.instruction);
+  return fmt::format("this processor does not run {}", facts.instruction->text);
 }
 
 std::string ExplainTrap(const FaultFacts& facts) {
@@ -179,13 +188,14 @@ std::string ExplainTrap(const FaultFacts& facts) {
     case TRAP_HWBKPT:
       return "a hardware breakpoint or watchpoint was hit";
     default:
-      return "a breakpoint instruction (int3) was run without a debugger";
+      if (IsPlacedTrap(facts)) return ExplainPlacedTrap(*facts.instruction);
+      return fmt::format("a breakpoint instruction ({}) was run without a debugger", arch::kBreakpointName);
   }
 }
 
 std::string Arguments(const arch::Registers& registers) {
   std::string text;
-  for (const uint64_t argument : SystemCallArguments(registers)) {
+  for (const uint64_t argument : arch::SystemCallArguments(registers)) {
     text += fmt::format("{}{:#x}", text.empty() ? "" : ", ", argument);
   }
   return text;

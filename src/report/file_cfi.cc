@@ -144,9 +144,11 @@ class FrameRow {
     cfa_ = Cfa();
     const int return_register = dwarf_frame_info(frame_, nullptr, nullptr, nullptr);
     if (!cfa_ || return_register < 0 || static_cast<size_t>(return_register) >= layout_.count) return CfiStep::kNoInfo;
+    return_register_ = static_cast<size_t>(return_register);
     caller = {};
     for (size_t number = 0; number < layout_.count; ++number) TakeRegister(number, caller);
     caller.Set(layout_.sp, *cfa_);
+    if (layout_.HasLink() && caller.Has(return_register_)) caller.Set(layout_.pc, caller.value[return_register_]);
     if (!return_rule_) return CfiStep::kNoInfo;
     return caller.Has(layout_.pc) ? CfiStep::kStepped : CfiStep::kEndOfStack;
   }
@@ -170,7 +172,7 @@ class FrameRow {
     Dwarf_Op* operations = nullptr;
     size_t count = 0;
     if (dwarf_frame_register(frame_, static_cast<int>(number), room, &operations, &count) != 0) return;
-    if (number == layout_.pc) return_rule_ = true;
+    if (number == return_register_) return_rule_ = true;
     if (count == 0) {
       const bool same_value = operations == nullptr;
       if (same_value && registers_.Has(number) && number != layout_.pc) caller.Set(number, registers_.value[number]);
@@ -187,6 +189,7 @@ class FrameRow {
   const UnwindRegisters& registers_;
   Dwarf_Frame* frame_;
   std::optional<uint64_t> cfa_;
+  size_t return_register_ = 0;
   bool return_rule_ = false;
 };
 

@@ -12,18 +12,18 @@
 
 namespace zxctl::report {
 
-inline constexpr size_t kMaxUnwindRegisters = 17;
+inline constexpr size_t kMaxUnwindRegisters = 33;
 
 // A frame's registers by DWARF number; those that are not in `valid` are unknown.
 struct UnwindRegisters {
   std::array<uint64_t, kMaxUnwindRegisters> value{};
-  uint32_t valid = 0;
+  uint64_t valid = 0;
 
   void Set(size_t number, uint64_t to) {
     value[number] = to;
-    valid |= 1u << number;
+    valid |= uint64_t{1} << number;
   }
-  void Forget(size_t number) { valid &= ~(1u << number); }
+  void Forget(size_t number) { valid &= ~(uint64_t{1} << number); }
   [[nodiscard]] bool Has(size_t number) const { return (valid >> number & 1) != 0; }
 };
 
@@ -34,6 +34,18 @@ struct UnwindLayout {
   size_t fp = 0;
   size_t count = 0;
   size_t word_bytes = 8;
+  // What libunwind calls pc; the other registers it numbers as DWARF does.
+  int libunwind_pc = 0;
+  // Where a call leaves its return address; pc itself where that goes to the stack.
+  size_t return_register = 0;
+  // Of a frame record, from where the frame pointer points: the caller's frame pointer, and the return address.
+  int64_t saved_fp_offset = 0;
+  int64_t return_offset = 8;
+  // The bits of a return address that are one; others may hold a signature.
+  uint64_t address_mask = ~uint64_t{0};
+
+  // A call leaves its return address in a register.
+  [[nodiscard]] bool HasLink() const { return return_register != pc; }
 };
 
 [[nodiscard]] const UnwindLayout& LayoutOf(arch::Bits bits);
@@ -49,16 +61,15 @@ struct UnwindLayout {
 // True when the instruction that ends at `address` is one that raises SIGTRAP and leaves pc behind it.
 [[nodiscard]] bool FollowsBreakpoint(MemorySource& memory, uint64_t address);
 
-// Where the return address stands when pc is among a function's first instructions, before its frame is set up; nothing
-// when it is not known to be.
+// Where the return address stands on the stack when pc is among a function's first instructions, before its frame is set up;
+// nothing when it is not known to be there.
 [[nodiscard]] std::optional<uint64_t> ReturnSlotInPrologue(MemorySource& memory, const UnwindRegisters& registers,
                                                            arch::Bits bits);
 
-// The number in the system call register of a stopped thread, nothing when it was in user code.
-[[nodiscard]] std::optional<int> SystemCallOf(const arch::Registers& registers);
+// True when pc is where the return address is still in its register.
+[[nodiscard]] bool ReturnsByLink(MemorySource& memory, const UnwindRegisters& registers, arch::Bits bits);
+
 // The name of system call `number` for code of these bits; empty if it is unknown.
 [[nodiscard]] std::string SystemCallName(int number, arch::Bits bits);
-// The six arguments of a system call.
-[[nodiscard]] std::array<uint64_t, 6> SystemCallArguments(const arch::Registers& registers);
 
 }  // namespace zxctl::report

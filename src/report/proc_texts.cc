@@ -113,11 +113,10 @@ uint64_t SoftLimit(const std::map<std::string, std::string>& limits, const std::
 }
 
 std::string DescribeThreadState(const arch::Registers& registers) {
-  const auto number = SystemCallOf(registers);
-  if (!number) return "running in user code";
-  const std::string name = SystemCallName(*number, arch::CodeBits(registers));
-  return name.empty() ? fmt::format("in system call {}", *number)
-                      : fmt::format("in system call {} ({})", *number, name);
+  const int64_t number = arch::SystemCallNumber(registers);
+  if (number < 0 || number > INT32_MAX) return "running in user code";
+  const std::string name = SystemCallName(static_cast<int>(number), arch::CodeBits(registers));
+  return name.empty() ? fmt::format("in system call {}", number) : fmt::format("in system call {} ({})", number, name);
 }
 
 }  // namespace zxctl::report

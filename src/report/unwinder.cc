@@ -81,7 +81,7 @@ std::optional<Unwinder::Cursor> Unwinder::Step(const Cursor& cursor) {
   if (!IsExecutable(Pc(cursor))) {
     // A call through a bad pointer has pushed its return address; a bad return address has left the stack to search.
     if (cursor.interrupted) {
-      if (auto caller = StepFromSlot(cursor, Sp(cursor))) return caller;
+      if (auto caller = layout_.HasLink() ? StepByLink(cursor) : StepFromSlot(cursor, Sp(cursor))) return caller;
     }
     return StepByScan(cursor);
   }
@@ -103,12 +103,22 @@ std::optional<Unwinder::Cursor> Unwinder::StepByCfi(const Cursor& cursor, bool& 
   if (step != CfiStep::kStepped) return std::nullopt;
   const bool known = caller.registers.Has(layout_.pc) && caller.registers.Has(layout_.sp);
   at_end = known && Pc(caller) == 0;
-  if (!known || at_end || Sp(caller) <= Sp(cursor)) return std::nullopt;
+  if (!known || at_end || !IsOlder(caller, cursor)) return std::nullopt;
+  caller.registers.Set(layout_.pc, Pc(caller) & layout_.address_mask);
   return caller;
+}
+
+// A caller's stack begins above its callee's; at the same place only if the callee, interrupted, has nothing on the stack.
+bool Unwinder::IsOlder(const Cursor& caller, const Cursor& callee) const {
+  if (layout_.HasLink() && callee.interrupted && Sp(caller) == Sp(callee)) return Pc(caller) != Pc(callee);
+  return Sp(caller) > Sp(callee);
 }
 
 std::optional<Unwinder::Cursor> Unwinder::StepByGuess(const Cursor& cursor) {
   if (cursor.interrupted) {
+    if (ReturnsByLink(memory_, cursor.registers, bits_)) {
+      if (auto caller = StepByLink(cursor)) return caller;
+    }
     const auto slot = ReturnSlotInPrologue(memory_, cursor.registers, bits_);
     if (slot) {
       if (auto caller = StepFromSlot(cursor, *slot)) return caller;
@@ -118,11 +128,21 @@ std::optional<Unwinder::Cursor> Unwinder::StepByGuess(const Cursor& cursor) {
   return StepByScan(cursor);
 }
 
-std::optional<Unwinder::Cursor> Unwinder::StepFromSlot(const Cursor& cursor, uint64_t slot) {
-  const auto address = memory_.ReadWord(slot, layout_.word_bytes);
-  if (!address || !IsReturnAddress(*address)) return std::nullopt;
+std::optional<Unwinder::Cursor> Unwinder::StepByLink(const Cursor& cursor) {
+  const uint64_t address = cursor.registers.value[layout_.return_register] & layout_.address_mask;
+  if (!cursor.registers.Has(layout_.return_register) || !IsReturnAddress(address)) return std::nullopt;
   Cursor caller{.registers = cursor.registers, .trust = Trust::kFramePointer, .interrupted = false};
-  caller.registers.Set(layout_.pc, *address);
+  caller.registers.Set(layout_.pc, address);
+  caller.registers.Forget(layout_.return_register);
+  return caller;
+}
+
+std::optional<Unwinder::Cursor> Unwinder::StepFromSlot(const Cursor& cursor, uint64_t slot) {
+  const auto word = memory_.ReadWord(slot, layout_.word_bytes);
+  const uint64_t address = word.value_or(0) & layout_.address_mask;
+  if (!word || !IsReturnAddress(address)) return std::nullopt;
+  Cursor caller{.registers = cursor.registers, .trust = Trust::kFramePointer, .interrupted = false};
+  caller.registers.Set(layout_.pc, address);
   caller.registers.Set(layout_.sp, slot + layout_.word_bytes);
   return caller;
 }
@@ -131,8 +151,8 @@ std::optional<Unwinder::Cursor> Unwinder::StepByFramePointer(const Cursor& curso
   const uint64_t fp = cursor.registers.value[layout_.fp];
   if (!cursor.registers.Has(layout_.fp) || fp % layout_.word_bytes != 0) return std::nullopt;
   if (fp < Sp(cursor) || fp - Sp(cursor) > kMaxGuessedFrame) return std::nullopt;
-  const auto saved_fp = memory_.ReadWord(fp, layout_.word_bytes);
-  auto caller = StepFromSlot(cursor, fp + layout_.word_bytes);
+  const auto saved_fp = memory_.ReadWord(fp + static_cast<uint64_t>(layout_.saved_fp_offset), layout_.word_bytes);
+  auto caller = StepFromSlot(cursor, fp + static_cast<uint64_t>(layout_.return_offset));
   if (!caller || !saved_fp) return std::nullopt;
   // The caller's other registers may have been saved anywhere.
   caller->registers.valid = 0;

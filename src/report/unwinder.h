@@ -67,6 +67,8 @@ class Unwinder {
   [[nodiscard]] std::optional<Cursor> Step(const Cursor& cursor);
   [[nodiscard]] std::optional<Cursor> StepByCfi(const Cursor& cursor, bool& at_end);
   [[nodiscard]] std::optional<Cursor> StepByGuess(const Cursor& cursor);
+  [[nodiscard]] bool IsOlder(const Cursor& caller, const Cursor& callee) const;
+  [[nodiscard]] std::optional<Cursor> StepByLink(const Cursor& cursor);
   [[nodiscard]] std::optional<Cursor> StepFromSlot(const Cursor& cursor, uint64_t slot);
   [[nodiscard]] std::optional<Cursor> StepByFramePointer(const Cursor& cursor);
   [[nodiscard]] std::optional<Cursor> StepByScan(const Cursor& cursor);

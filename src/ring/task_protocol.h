@@ -23,8 +23,10 @@ enum class CommandType : uint32_t {
   kAwaitExec,      // task: a process that waits to execute a program; the answer comes when it has
   kAttach,         // pid, task: the job, options: kTakeUpExactTimeouts or 0
   kDetach,         // task: a process
+  kCreateThread,   // task: a process; the answer is the thread
+  kStartThread,    // task: a thread; other: its process; and StartThread
   kStart,          // task: a parked process
-  kEndNewborn,     // task: a process that, unless it has been started, nobody can start any more. No answer
+  kEndNewborn,     // task: a process or thread that, unless it has been started, nobody can start any more. No answer
   kBind,           // task, other: the port, key, options: ZX_EXCEPTION_PORT_*, lease_ns
   kUnbind,         // task, options
   kEndPort,        // other: the port is closed. No answer
@@ -38,10 +40,11 @@ enum class CommandType : uint32_t {
   kThreadInfo,     // task: ThreadInfo
   kProcessInfo,    // task: ProcessInfo
   kExceptionInfo,  // task: ExceptionRecord
-  kGetRegisters,   // task: arch::Registers
-  kSetRegisters,   // task, and arch::Registers
-  kReadMemory,     // task, other: the address, key: the size: what could be read
-  kWriteMemory,    // task, other: the address, and the bytes: how many could be written as a u64
+  kReadState,  // task, options: a kind of registers that this machine knows, ZX_THREAD_STATE_*: its bytes; key 1: and then a
+               // RegistersRecord of further suspended threads of the process
+  kWriteState,   // the same, and the bytes
+  kReadMemory,   // task, other: the address, key: the size: what could be read
+  kWriteMemory,  // task, other: the address, and the bytes: how many could be written as a u64
 };
 
 // tracer → client
@@ -86,6 +89,12 @@ inline constexpr uint32_t kTakeUpExactTimeouts = 2;
 
 enum class TaskLife : uint32_t { kNew = 0, kAlive = 1, kDying = 2, kDead = 3, kDetached = 4 };
 
+struct StartThread {
+  arch::StartRegs regs;
+  uint32_t must_be_first = 0;  // of its process
+  uint32_t reserved = 0;
+};
+
 // A process or a thread as it is now.
 struct TaskRecord {
   uint64_t koid = 0;
@@ -113,6 +122,12 @@ struct Reply {
   int32_t zx = 0;
   int32_t sys_errno = 0;
   TaskRecord task;  // for calls that give a task
+};
+
+// The general registers of a thread.
+struct RegistersRecord {
+  uint64_t thread = 0;
+  arch::GeneralRegs registers{};
 };
 
 struct ThreadInfo {

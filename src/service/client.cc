@@ -239,7 +239,8 @@ void Client::OnThreadChanged(const Thread& thread) {
 void Client::OnThreadGone(const Thread& thread) {
   tokens_.erase(thread.koid);
   if (watched_.erase(thread.koid) == 0) return router_.bindings().ForgetTask(thread.koid);
-  if (thread.process == nullptr) return;
+  // One that was never started has not ended either.
+  if (thread.process == nullptr || thread.created) return;
   ring::TaskRecord record = RecordOf(thread);
   record.life = thread.process->detaching && thread.state.life == Lifecycle::kAlive ? ring::TaskLife::kDetached
                                                                                     : ring::TaskLife::kDead;
@@ -288,6 +289,7 @@ ring::ExceptionNotice Client::NoticeOf(const PortHandler& handler, const Excepti
   notice.thread = ForClient(RecordOf(*thread));
   const bool readable = packet.kind != FaultKind::kExit;
   notice.has_registers = readable && tracer_.ops().GetRegisters(packet.tid, notice.registers).ok();
+  Tracer::ShowStep(*thread, notice.registers);
   return notice;
 }
 

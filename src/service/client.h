@@ -101,6 +101,8 @@ class Client {
   void Refuse(const ring::Command& command, const Status& status);
   void DoDetach(const ring::Command& command);
   void DoAwaitExec(const ring::Command& command);
+  void DoCreateThread(const ring::Command& command);
+  void DoStartThread(const ring::Command& command, std::span<const std::byte> bytes);
   void DoStart(const ring::Command& command);
   void DoEndNewborn(const ring::Command& command);
   void DoBind(const ring::Command& command);
@@ -114,8 +116,10 @@ class Client {
   void DoThreadInfo(const ring::Command& command);
   void DoProcessInfo(const ring::Command& command);
   void DoExceptionInfo(const ring::Command& command);
-  void DoGetRegisters(const ring::Command& command);
-  void DoSetRegisters(const ring::Command& command, std::span<const std::byte> bytes);
+  void DoReadState(const ring::Command& command);
+  void DoWriteState(const ring::Command& command, std::span<const std::byte> bytes);
+  const arch::StateLayout* FindState(const ring::Command& command);
+  void AppendFurther(const Thread& thread, std::vector<std::byte>& out);
   void DoReadMemory(const ring::Command& command);
   void DoWriteMemory(const ring::Command& command, std::span<const std::byte> bytes);
   void DoNewJob(const ring::Command& command);
@@ -130,7 +134,7 @@ class Client {
   std::optional<Place> FindPlace(const ring::Command& command);
   PortHandler& HandlerOf(uint64_t port);
   // The thread, if it stands so that its registers can be had; else the reply is out.
-  Thread* StandingThread(const ring::Command& command);
+  Thread* StandingThread(const ring::Command& command, const arch::StateLayout& layout);
 
   void Answer(const ring::Command& command, int32_t zx, std::string_view what = {}, int sys_errno = 0);
   void Answer(const ring::Command& command, const Status& status);

@@ -61,6 +61,10 @@ void Client::Dispatch(const ring::Message& message) {
       return DoSpawnOrAttach(command, true);
     case ring::CommandType::kDetach:
       return DoDetach(command);
+    case ring::CommandType::kCreateThread:
+      return DoCreateThread(command);
+    case ring::CommandType::kStartThread:
+      return DoStartThread(command, bytes);
     case ring::CommandType::kStart:
       return DoStart(command);
     case ring::CommandType::kEndNewborn:
@@ -91,10 +95,10 @@ void Client::Dispatch(const ring::Message& message) {
       return DoProcessInfo(command);
     case ring::CommandType::kExceptionInfo:
       return DoExceptionInfo(command);
-    case ring::CommandType::kGetRegisters:
-      return DoGetRegisters(command);
-    case ring::CommandType::kSetRegisters:
-      return DoSetRegisters(command, bytes);
+    case ring::CommandType::kReadState:
+      return DoReadState(command);
+    case ring::CommandType::kWriteState:
+      return DoWriteState(command, bytes);
     case ring::CommandType::kReadMemory:
       return DoReadMemory(command);
     case ring::CommandType::kWriteMemory:
@@ -229,6 +233,8 @@ void Client::DoStart(const ring::Command& command) {
 void Client::DoEndNewborn(const ring::Command& command) {
   Process* process = tracer_.tree().FindProcessByKoid(command.task);
   if (process != nullptr && process->waits_for_start()) tracer_.KillProcess(*process);
+  Thread* thread = tracer_.tree().FindThreadByKoid(command.task);
+  if (thread != nullptr && thread->process != nullptr) tracer_.EndCreated(*thread);
 }
 
 void Client::DoKill(const ring::Command& command) {
@@ -425,46 +431,6 @@ void Client::DoProcessInfo(const ring::Command& command) {
   ring::ProcessInfo info = InfoOf(*process);
   info.debugged = router_.bindings().Find(process->koid, ChainLevel::kDebugger) != nullptr;
   AnswerWith(command, info);
-}
-
-Thread* Client::StandingThread(const ring::Command& command) {
-  Thread* thread = tracer_.tree().FindThreadByKoid(command.task);
-  const ExceptionPacket* exception = thread == nullptr ? nullptr : router_.Find(thread->tid);
-  if (exception != nullptr && exception->kind == FaultKind::kExit) {
-    Answer(command, ZX_ERR_NOT_SUPPORTED, "a thread that exits has no registers any more");
-    return nullptr;
-  }
-  const bool parked = thread != nullptr && thread->process != nullptr && thread->process->parked;
-  if (thread == nullptr || parked || (exception == nullptr && !thread->told_suspended)) {
-    Answer(command, ZX_ERR_BAD_STATE,
-           "the thread is neither suspended nor in an exception: suspend it, and wait for ZX_THREAD_SUSPENDED");
-    return nullptr;
-  }
-  return thread;
-}
-
-void Client::DoGetRegisters(const ring::Command& command) {
-  const Thread* thread = StandingThread(command);
-  if (thread == nullptr) return;
-  arch::Registers registers{};
-  if (!tracer_.ops().GetRegisters(thread->tid, registers).ok()) return Answer(command, Gone());
-  AnswerWith(command, registers);
-}
-
-void Client::DoSetRegisters(const ring::Command& command, std::span<const std::byte> bytes) {
-  arch::Registers registers{};
-  if (bytes.size() != sizeof(registers)) {
-    broken_ = true;
-    return;
-  }
-  Thread* thread = StandingThread(command);
-  if (thread == nullptr) return;
-  thread->counts_no_time = false;
-  std::memcpy(&registers, bytes.data(), sizeof(registers));
-  const OpResult set = tracer_.ops().SetRegisters(thread->tid, registers);
-  if (set.gone()) return Answer(command, Gone());
-  if (!set.ok()) return Answer(command, Status::FromErrno("the kernel refuses these registers", set.error()));
-  Answer(command, ZX_OK);
 }
 
 void Client::DoReadMemory(const ring::Command& command) {

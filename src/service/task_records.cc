@@ -14,6 +14,8 @@ bool IsZombieLeader(const Thread& thread) {
 }
 
 ring::TaskLife LifeOf(const Thread& thread) {
+  // Whatever becomes of one that was not started, it does not end: nor is its end told.
+  if (thread.created) return ring::TaskLife::kNew;
   switch (thread.state.life) {
     case Lifecycle::kExiting:
       return IsZombieLeader(thread) ? ring::TaskLife::kDead : ring::TaskLife::kDying;

@@ -54,12 +54,19 @@ Status DoesNotGetOn(pid_t pid) {
           .what = fmt::format("process {} is executing a program and does not get on with it; try again", pid)};
 }
 
+// Of a process that waits for us, and so executes nothing: that it seems to only says that we had no CPU meanwhile.
+OpResult SeizeWaiting(PtraceOps& ops, pid_t pid, uint64_t options) {
+  OpResult seized = ops.Seize(pid, options);
+  for (int tries = 1; tries < kExecTries && seized.error() == EBUSY; ++tries) seized = ops.Seize(pid, options);
+  return seized;
+}
+
 }  // namespace
 
 // ---- taking up -------------------------------------------------------------------------------------------------------
 
 Result<void> Tracer::SeizeRoot(pid_t pid) {
-  const OpResult seized = ops_.Seize(pid, Options(true));
+  const OpResult seized = SeizeWaiting(ops_, pid, Options(true));
   if (!seized.ok()) return Fail(NewRefusal(seized));
   TakeUp(pid, tree_.root_job());
   return {};
@@ -67,7 +74,7 @@ Result<void> Tracer::SeizeRoot(pid_t pid) {
 
 Result<Process*> Tracer::SeizeNewborn(pid_t pid, Job& job, bool park) {
   // Nobody can start it any more once we are gone.
-  const OpResult seized = ops_.Seize(pid, Options(true) | (park ? PTRACE_O_EXITKILL : 0));
+  const OpResult seized = SeizeWaiting(ops_, pid, Options(true) | (park ? PTRACE_O_EXITKILL : 0));
   if (!seized.ok()) return Fail(NewRefusal(seized));
   Process& process = TakeUp(pid, job);
   process.at_exec = park ? AtExec::kPark : AtExec::kStart;
@@ -269,6 +276,8 @@ void Tracer::DetachProcess(Process& process) {
 bool Tracer::IsLeaving(const Thread& thread) { return thread.process != nullptr && thread.process->detaching; }
 
 void Tracer::LeaveWhenHeld(Thread& thread) {
+  // Not with registers that are ours.
+  if (thread.errand != nullptr) return;
   if (thread.state.hold == HoldPhase::kHeld) return DetachHeld(thread);
   if (thread.state.hold == HoldPhase::kNone) Apply(thread.tid, {.kind = EventKind::kHold});
 }
@@ -280,13 +289,17 @@ void Tracer::DetachHeld(Thread& thread) {
   DropWatch(thread);
   CloseStatFile(thread);
   CountHeldTime(thread);
+  Disarm(thread);
   (void)ops_.Detach(thread.tid, thread.state.pending_signal);
   observer_.OnThreadGone(thread);
   Process* process = thread.process;
   const bool last = process != nullptr && process->threads.size() == 1;
+  if (last) FailRequests(*process);
   if (last) observer_.OnProcessDetached(*process);
   tree_.RemoveThread(thread.tid);
-  if (process != nullptr && !last) ForgetIfLetGo(*process);
+  if (process == nullptr || last) return;
+  EndRequestIfMade(*process);
+  ForgetIfLetGo(*process);
 }
 
 // A thread that is past its exit stop cannot be detached, and a leader stays like that as long as other threads live, or
@@ -297,6 +310,7 @@ void Tracer::ForgetIfLetGo(Process& process) {
   };
   const std::vector<Thread*> threads = process.threads;
   if (!process.detaching || !std::all_of(threads.begin(), threads.end(), only_ends)) return;
+  FailRequests(process);
   for (Thread* thread : threads) {
     DropWatch(*thread);
     CloseStatFile(*thread);

@@ -59,6 +59,7 @@ bool Tracer::ReadSignal(Thread& thread, SignalRecord& out) {
   siginfo_t info{};
   if (!ops_.GetSiginfo(thread.tid, info).ok()) return false;
   out = DecodeSiginfo(info);
+  if (thread.single_step && arch::IsStep(out.signo, out.code, out.pid)) out.code = TRAP_TRACE;
   return true;
 }
 

@@ -2,7 +2,9 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
+#include <vector>
 
 #include "supervisor/tracer.h"
 
@@ -16,7 +18,9 @@ bool Tracer::IsSuspendWanted(const Thread& thread) {
 
 bool Tracer::IsWanted(const Thread& thread) {
   const Process& process = *thread.process;
+  if (thread.errand != nullptr || thread.lends) return true;
   if (thread.kill != KillPhase::kNone) return thread.kill == KillPhase::kWanted;
+  if (thread.created) return true;
   return IsSuspendWanted(thread) || process.hold != nullptr || process.parked || process.tells_start ||
          process.detaching;
 }
@@ -87,7 +91,9 @@ void Tracer::ReleaseProcess(pid_t pid) {
 
 bool Tracer::IsSuspended(const Thread& thread) {
   const ThreadState& state = thread.state;
-  if (thread.process == nullptr || state.life != Lifecycle::kAlive || thread.process->parked) return false;
+  if (thread.process == nullptr || state.life != Lifecycle::kAlive || thread.process->parked || thread.created) {
+    return false;
+  }
   return IsSuspendWanted(thread) && state.hold == HoldPhase::kHeld && state.exception == ExceptionPhase::kNone &&
          state.stop != PtraceStop::kEvent;
 }
@@ -96,8 +102,10 @@ bool Tracer::IsSuspended(const Thread& thread) {
 // for reports that does not matter.
 bool Tracer::NeedsToAdvance(const Thread& thread) {
   const ThreadState& state = thread.state;
-  if (thread.process == nullptr || thread.process->parked || thread.process->hold != nullptr) return false;
-  const bool wanted = IsSuspendWanted(thread) || thread.process->tells_start || thread.kill == KillPhase::kWanted;
+  if (thread.process == nullptr || thread.process->hold != nullptr) return false;
+  const bool wanted =
+      thread.lends || (!thread.process->parked &&
+                       (IsSuspendWanted(thread) || thread.process->tells_start || thread.kill == KillPhase::kWanted));
   return wanted && state.life == Lifecycle::kAlive && state.hold == HoldPhase::kHeld &&
          state.exception == ExceptionPhase::kNone && state.stop == PtraceStop::kEvent;
 }
@@ -161,6 +169,7 @@ Result<void> Tracer::KillThread(Thread& thread) {
 void Tracer::MakeExitCall(pid_t tid) {
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || thread->kill != KillPhase::kWanted || thread->state.hold != HoldPhase::kHeld) return;
+  if (thread->errand != nullptr) return;
   if (thread->state.exception == ExceptionPhase::kRaised) {
     (void)sink_.Withdraw(tid);
     // It stays held, and may go to where it has its final registers.
@@ -171,7 +180,7 @@ void Tracer::MakeExitCall(pid_t tid) {
   if (!ops_.GetRegisters(tid, registers).ok()) return;
   const uint64_t at = FindSystemCallInstruction(*thread, registers);
   if (at == 0) return ops_.Kill(thread->process->pid);
-  arch::SetSystemCall(registers, at, SYS_exit, 0);
+  arch::SetSystemCall(registers, at, SYS_exit, {0});
   if (!ops_.SetRegisters(tid, registers).ok()) return;
   // Also the one that it stands at: the process's signals are for the other threads from now on.
   (void)ops_.BlockSignals(tid);
@@ -190,9 +199,13 @@ uint64_t Tracer::FindSystemCallInstruction(const Thread& thread, const arch::Reg
   };
   if (const uint64_t before = arch::Pc(registers) - arch::kSystemCallInstruction.size(); holds_one(before))
     return before;
-  const auto vdso = ops_.FindVdso(thread.process->pid);
-  for (uint64_t address = vdso.first; address < vdso.second; ++address) {
-    if (holds_one(address)) return address;
+  // Not the leader's: it may have ended.
+  const auto [begin, end] = ops_.FindVdso(thread.tid);
+  std::vector<uint8_t> vdso(end - begin);
+  vdso.resize(ops_.ReadMemory(thread.tid, begin, vdso.data(), vdso.size()));
+  const auto& call = arch::kSystemCallInstruction;
+  for (size_t at = 0; at + call.size() <= vdso.size(); at += arch::kCodeAlignment) {
+    if (std::memcmp(&vdso[at], call.data(), call.size()) == 0) return begin + at;
   }
   return 0;
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <utility>
 
 #include "supervisor/tracer.h"
@@ -37,14 +38,31 @@ bool Tracer::IsIgnored(Thread& thread, int signo) {
 
 void Tracer::RepairAfterSignal(Thread& thread, int signo) {
   if (thread.job_stop_broke_call || thread.process == nullptr) return;
+  if (thread.restarted != nullptr && !IsIgnored(thread, signo)) EndRestart(thread);
   // A signal with a handler ends a watched call for good.
   if (thread.watch != nullptr && !IsIgnored(thread, signo)) return DropWatch(thread);
   arch::Registers registers{};
   if (!ops_.GetRegisters(thread.tid, registers).ok() || !arch::EndedWithEintr(registers)) return;
-  bool compat = false;
-  if (!ops_.IsCompatCall(thread.tid, compat).ok()) return;
-  const auto call = arch::FindRestartableCall(registers, compat);
+  const auto call = LookUpCall(thread, registers);
   if (call && IsIgnored(thread, signo)) RestartCall(thread, registers, *call);
+}
+
+std::optional<arch::RestartableCall> Tracer::LookUpCall(const Thread& thread, arch::Registers& registers) {
+  bool compat = false;
+  if (!ops_.IsCompatCall(thread.tid, compat).ok()) return std::nullopt;
+  if (arch::kLosesFirstArgument && !ops_.RecoverCall(thread.tid, registers).ok()) return std::nullopt;
+  return arch::FindRestartableCall(registers, compat);
+}
+
+// A handler runs before the thread has come to the call that was to run again: then the call ends with EINTR, as it would
+// have without us.
+void Tracer::EndRestart(Thread& thread) {
+  arch::Registers registers{};
+  const auto set = std::exchange(thread.restarted, nullptr);
+  if (!ops_.GetRegisters(thread.tid, registers).ok()) return;
+  if (std::memcmp(&registers, set.get(), arch::kCoreRegisterBytes) != 0) return;
+  arch::TakeBackRestart(registers);
+  (void)ops_.SetRegisters(thread.tid, registers);
 }
 
 void Tracer::RepairAfterInterrupt(Thread& thread) {
@@ -56,9 +74,7 @@ void Tracer::RepairAfterInterrupt(Thread& thread) {
     thread.counts_no_time = !MayCountTime(registers);
     return;
   }
-  bool compat = false;
-  if (!ops_.IsCompatCall(thread.tid, compat).ok()) return;
-  if (const auto call = arch::FindRestartableCall(registers, compat); call) RestartCall(thread, registers, *call);
+  if (const auto call = LookUpCall(thread, registers); call) RestartCall(thread, registers, *call);
 }
 
 void Tracer::RestartCall(Thread& thread, arch::Registers& registers, const arch::RestartableCall& call) {
@@ -76,7 +92,9 @@ void Tracer::RestartCall(Thread& thread, arch::Registers& registers, const arch:
     return DropWatch(thread);
   }
   arch::SetRestart(registers);
-  if (ops_.SetRegisters(thread.tid, registers).ok() && thread.watch != nullptr) thread.watch->Restart();
+  if (!ops_.SetRegisters(thread.tid, registers).ok()) return;
+  if (arch::kRestartOutlivesHandlers) thread.restarted = std::make_unique<arch::Registers>(registers);
+  if (thread.watch != nullptr) thread.watch->Restart();
 }
 
 // Before it is interrupted. Of a call that is watched the beginning is known.
@@ -205,6 +223,7 @@ void Tracer::FollowWatch(Thread& thread) {
 
 void Tracer::OnSyscallStop(Thread& thread) {
   thread.job_stop_broke_call = false;  // the next call has begun
+  thread.restarted.reset();
   if (thread.watch != nullptr) FollowWatch(thread);
   // Neither is the place to hold a thread, or to let it go: a call that is about to be made, or a result that is not the
   // program's.

@@ -3,7 +3,6 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/audit.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/ptrace.h>
@@ -22,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/proc_file.h"
+#include "supervisor/linux_registers.h"
 
 namespace zxctl {
 namespace {
@@ -29,6 +29,23 @@ namespace {
 OpResult Call(long request, pid_t tid, uintptr_t address, uintptr_t data) {
   if (syscall(SYS_ptrace, request, static_cast<long>(tid), address, data) >= 0) return {};
   return OpResult(errno);
+}
+
+// The same on all machines that have it; some headers leave it out.
+constexpr long kSysemu = 31;
+
+long RequestOf(ResumeMode mode) {
+  switch (mode) {
+    case ResumeMode::kContinue:
+      return PTRACE_CONT;
+    case ResumeMode::kUntilSyscall:
+      return PTRACE_SYSCALL;
+    case ResumeMode::kStep:
+      return PTRACE_SINGLESTEP;
+    case ResumeMode::kSkipSyscall:
+      return kSysemu;
+  }
+  return PTRACE_CONT;
 }
 
 uintptr_t Pointer(void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
@@ -106,34 +123,60 @@ OpResult LinuxPtraceOps::Listen(pid_t tid) { return Call(PTRACE_LISTEN, tid, 0, 
 OpResult LinuxPtraceOps::Interrupt(pid_t tid) { return Call(PTRACE_INTERRUPT, tid, 0, 0); }
 
 OpResult LinuxPtraceOps::Resume(pid_t tid, ResumeMode mode, int signo) {
-  return Call(mode == ResumeMode::kContinue ? PTRACE_CONT : PTRACE_SYSCALL, tid, 0, static_cast<uintptr_t>(signo));
+  return Call(RequestOf(mode), tid, 0, static_cast<uintptr_t>(signo));
 }
 
 OpResult LinuxPtraceOps::Detach(pid_t tid, int signo) {
   return Call(PTRACE_DETACH, tid, 0, static_cast<uintptr_t>(signo));
 }
 
-OpResult LinuxPtraceOps::GetRegisters(pid_t tid, arch::Registers& out) {
-  return Call(PTRACE_GETREGS, tid, 0, Pointer(&out));
-}
+OpResult LinuxPtraceOps::GetRegisters(pid_t tid, arch::Registers& out) { return OpResult(ReadRegisters(tid, out)); }
 
 OpResult LinuxPtraceOps::SetRegisters(pid_t tid, const arch::Registers& registers) {
-  arch::Registers copy = registers;
-  return Call(PTRACE_SETREGS, tid, 0, Pointer(&copy));
+  return OpResult(WriteRegisters(tid, registers));
 }
 
 size_t LinuxPtraceOps::GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) {
+  if (note_type == arch::kUserWordSet) return ReadUserWords(tid, out);
   iovec piece{out.data(), out.size()};
   return Call(PTRACE_GETREGSET, tid, note_type, Pointer(&piece)).ok() ? piece.iov_len : 0;
+}
+
+OpResult LinuxPtraceOps::SetRegisterSet(pid_t tid, uint32_t note_type, std::span<const std::byte> in) {
+  if (note_type == arch::kUserWordSet) return OpResult(WriteUserWords(tid, in));
+  iovec piece{const_cast<std::byte*>(in.data()), in.size()};
+  return Call(PTRACE_SETREGSET, tid, note_type, Pointer(&piece));
 }
 
 OpResult LinuxPtraceOps::GetSiginfo(pid_t tid, siginfo_t& out) {
   return Call(PTRACE_GETSIGINFO, tid, 0, Pointer(&out));
 }
 
-OpResult LinuxPtraceOps::BlockSignals(pid_t tid) {
-  uint64_t all = ~0ULL;
-  return Call(PTRACE_SETSIGMASK, tid, sizeof(all), Pointer(&all));
+OpResult LinuxPtraceOps::BlockSignals(pid_t tid) { return SetSignalMask(tid, ~0ULL); }
+
+OpResult LinuxPtraceOps::GetSignalMask(pid_t tid, uint64_t& out) {
+  return Call(PTRACE_GETSIGMASK, tid, sizeof(out), Pointer(&out));
+}
+
+OpResult LinuxPtraceOps::SetSignalMask(pid_t tid, uint64_t mask) {
+  return Call(PTRACE_SETSIGMASK, tid, sizeof(mask), Pointer(&mask));
+}
+
+OpResult LinuxPtraceOps::SetSiginfo(pid_t tid, const siginfo_t& info) {
+  siginfo_t copy = info;
+  return Call(PTRACE_SETSIGINFO, tid, 0, Pointer(&copy));
+}
+
+void LinuxPtraceOps::SendSignal(pid_t tgid, pid_t tid, int signo) { syscall(SYS_tgkill, tgid, tid, signo); }
+
+uint64_t LinuxPtraceOps::FindRseq(pid_t tid) {
+  // struct ptrace_rseq_configuration of linux/ptrace.h, which cannot be included beside sys/ptrace.h.
+  struct {
+    uint64_t area;
+    uint32_t size, signature, flags, reserved;
+  } found{};
+  constexpr int kGetRseqConfiguration = 0x420f;
+  return Call(kGetRseqConfiguration, tid, sizeof(found), Pointer(&found)).ok() ? found.area : 0;
 }
 
 OpResult LinuxPtraceOps::GetEventMessage(pid_t tid, uint64_t& out) {
@@ -143,8 +186,12 @@ OpResult LinuxPtraceOps::GetEventMessage(pid_t tid, uint64_t& out) {
 OpResult LinuxPtraceOps::IsCompatCall(pid_t tid, bool& out) {
   __ptrace_syscall_info info{};
   const OpResult result = Call(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), Pointer(&info));
-  out = info.arch == AUDIT_ARCH_I386;
+  out = info.arch == arch::kAuditArch32;
   return result;
+}
+
+OpResult LinuxPtraceOps::RecoverCall(pid_t tid, arch::Registers& registers) {
+  return OpResult(FindFirstArgument(tid, registers));
 }
 
 WaitResult LinuxPtraceOps::Wait(pid_t tid) {
@@ -193,6 +240,12 @@ bool LinuxPtraceOps::ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& cau
   return true;
 }
 
+uint64_t LinuxPtraceOps::ReadPendingSignals(pid_t tid) {
+  const auto status = ReadFile(StatusPath(tid), kStatusBytes);
+  if (!status) return 0;
+  return ParseHex(StatusField(*status, "SigPnd")) | ParseHex(StatusField(*status, "ShdPnd"));
+}
+
 int LinuxPtraceOps::ReadSeccompMode(pid_t tid) {
   return static_cast<int>(ReadStatusNumber(tid, "Seccomp").value_or(0));
 }
@@ -210,8 +263,8 @@ size_t LinuxPtraceOps::WriteMemory(pid_t tid, uint64_t address, const void* in, 
   return wrote < 0 ? 0 : static_cast<size_t>(wrote);
 }
 
-std::pair<uint64_t, uint64_t> LinuxPtraceOps::FindVdso(pid_t pid) {
-  std::ifstream maps(fmt::format("/proc/{}/maps", pid));
+std::pair<uint64_t, uint64_t> LinuxPtraceOps::FindVdso(pid_t tid) {
+  std::ifstream maps(fmt::format("/proc/{}/maps", tid));
   for (std::string line; std::getline(maps, line);) {
     if (!line.ends_with("[vdso]")) continue;
     const std::string_view range(line);

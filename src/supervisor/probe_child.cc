@@ -1,6 +1,5 @@
 #include "supervisor/probe_child.h"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -8,13 +7,14 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <climits>
 #include <cstring>
+
+#include "supervisor/linux_registers.h"
 
 namespace zxctl::probe {
 namespace {
@@ -186,14 +186,16 @@ Tracee& Tracee::RunToSyscall(uint64_t number) {
 }
 
 Tracee& Tracee::ReadRegisters(arch::Registers& registers) {
-  iovec part = {&registers, sizeof(registers)};
-  return ok() ? Check(ptrace(PTRACE_GETREGSET, tid_, NT_PRSTATUS, &part) == 0, "PTRACE_GETREGSET") : *this;
+  if (!ok()) return *this;
+  errno = zxctl::ReadRegisters(tid_, registers);
+  if (errno == 0 && arch::EndedWithEintr(registers)) errno = FindFirstArgument(tid_, registers);
+  return Check(errno == 0, "reading the registers");
 }
 
 Tracee& Tracee::WriteRegisters(const arch::Registers& registers) {
-  arch::Registers copy = registers;
-  iovec part = {&copy, sizeof(copy)};
-  return ok() ? Check(ptrace(PTRACE_SETREGSET, tid_, NT_PRSTATUS, &part) == 0, "PTRACE_SETREGSET") : *this;
+  if (!ok()) return *this;
+  errno = zxctl::WriteRegisters(tid_, registers);
+  return Check(errno == 0, "writing the registers");
 }
 
 Tracee& Tracee::ReadEventMessage(uint64_t& message) {

@@ -37,8 +37,10 @@ class [[nodiscard]] OpResult {
 };
 
 enum class ResumeMode : uint8_t {
-  kContinue,     // PTRACE_CONT
-  kUntilSyscall  // PTRACE_SYSCALL
+  kContinue,      // PTRACE_CONT
+  kUntilSyscall,  // PTRACE_SYSCALL
+  kStep,          // PTRACE_SINGLESTEP
+  kSkipSyscall    // PTRACE_SYSEMU: to the entry of a call that is then not made. EIO where the kernel does not have it
 };
 
 struct WaitResult {
@@ -60,15 +62,25 @@ class PtraceOps {
   virtual OpResult Detach(pid_t tid, int signo) = 0;
   virtual OpResult GetRegisters(pid_t tid, arch::Registers& out) = 0;
   virtual OpResult SetRegisters(pid_t tid, const arch::Registers& registers) = 0;
-  // Another register set, by its note type; the bytes of it, 0 when the machine or the buffer has none.
+  // Another register set, by its note type, or arch::kUserWordSet; the bytes of it, 0 when the machine has none.
   virtual size_t GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) = 0;
+  // A set of which the kernel refuses a part may have been written in part.
+  virtual OpResult SetRegisterSet(pid_t tid, uint32_t note_type, std::span<const std::byte> in) = 0;
   // From now on it takes no signal that can be blocked. One that it is about to take, and is resumed with, goes back to
   // where it came from: to the process, if it was sent to that.
   virtual OpResult BlockSignals(pid_t tid) = 0;
+  // Which signals it blocks; of a thread in a call with a mask of its own, those that it blocks afterwards.
+  virtual OpResult GetSignalMask(pid_t tid, uint64_t& out) = 0;
+  virtual OpResult SetSignalMask(pid_t tid, uint64_t mask) = 0;
   virtual OpResult GetSiginfo(pid_t tid, siginfo_t& out) = 0;
+  virtual OpResult SetSiginfo(pid_t tid, const siginfo_t& info) = 0;
+  // Where the thread has its struct rseq; 0 when it has none, or the kernel does not tell.
+  virtual uint64_t FindRseq(pid_t tid) = 0;
   virtual OpResult GetEventMessage(pid_t tid, uint64_t& out) = 0;
   // True when the system call the tracee is in, or comes from, entered through the 32-bit interface.
   virtual OpResult IsCompatCall(pid_t tid, bool& out) = 0;
+  // Completes registers that show a call which has ended with what its result has overwritten.
+  virtual OpResult RecoverCall(pid_t tid, arch::Registers& registers) = 0;
 
   // waitpid(tid, …, __WALL | WNOHANG); tid -1 is any.
   virtual WaitResult Wait(pid_t tid) = 0;
@@ -89,14 +101,17 @@ class PtraceOps {
   virtual std::optional<SleepLook> LookAtSleep(pid_t tgid, pid_t tid) = 0;
   // SigIgn and SigCgt of /proc/TID/status, for real-time signals, which stat does not show.
   virtual bool ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& caught) = 0;
+  // SigPnd and ShdPnd of /proc/TID/status: what waits for the thread, or for any of its process.
+  virtual uint64_t ReadPendingSignals(pid_t tid) = 0;
+  virtual void SendSignal(pid_t tgid, pid_t tid, int signo) = 0;
   // The Seccomp field of /proc/TID/status: 0 none, 1 strict, 2 filter.
   virtual int ReadSeccompMode(pid_t tid) = 0;
   // Copies from the tracee's memory; the number of bytes read.
   virtual size_t ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) = 0;
   // Copies into the tracee's memory, also where it cannot write for itself; the number of bytes written.
   virtual size_t WriteMemory(pid_t tid, uint64_t address, const void* in, size_t size) = 0;
-  // Where the vDSO of a process begins and ends; zeros if it has none.
-  virtual std::pair<uint64_t, uint64_t> FindVdso(pid_t pid) = 0;
+  // Where the vDSO of a thread's process begins and ends; zeros if it has none.
+  virtual std::pair<uint64_t, uint64_t> FindVdso(pid_t tid) = 0;
   // SO_RCVTIMEO or SO_SNDTIMEO of a descriptor of the tracee in ns, 0 when it has none or is no socket.
   virtual int64_t SocketTimeoutNs(pid_t tgid, int fd, bool receive) = 0;
   // True when a descriptor of the tracee is a socket of this machine (AF_UNIX).

@@ -4,15 +4,19 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "arch/arch.h"
+#include "base/status.h"
 #include "base/timer_queue.h"
 #include "base/unique_fd.h"
 #include "supervisor/call_watch.h"
+#include "supervisor/errand.h"
 #include "supervisor/signal_record.h"
 #include "supervisor/sleep_clock.h"
 #include "supervisor/thread_state.h"
@@ -70,8 +74,19 @@ struct Thread {
   KillPhase kill = KillPhase::kNone;
   bool exit_option = false;          // it has PTRACE_O_TRACEEXIT
   bool may_make_thread = false;      // it may have been making a thread, untraced, when it was seized
+  bool created = false;              // made from outside, and not started: it runs nothing of its program
+  bool single_step = false;          // it stops after each instruction
+  bool armed = false;                // its debug registers can stop it
+  bool inherits_kill = false;        // it has EXITKILL from a thread that was armed
+  bool exit_armed = false;           // its registers are such that it would exit, were it let go
+  bool lends = false;                // is to make a call for us, or makes it
+  bool stop_again = false;           // job control has stopped it, and it goes on: it has to look again
+  std::unique_ptr<Errand> errand;    // the call that it makes for us
   std::unique_ptr<CallWatch> watch;  // a call that was restarted and has a timeout
   std::unique_ptr<FirstFault> first_fault;
+  // With which a call was set to run again, where that outlives handlers. While they are the same the call has not begun, or
+  // has been broken off just as it was before.
+  std::unique_ptr<arch::Registers> restarted;
 };
 
 // A wish to stop all threads of a process.
@@ -86,6 +101,17 @@ enum class AtExec : uint8_t {
   kNothing,  // it has been, or was not waited for
   kPark,     // stands at its first instruction until it is started
   kStart,    // those who want to know of the start are told
+};
+
+// Somebody waits for a new thread.
+struct ThreadRequest {
+  std::vector<Koid> asked;  // threads that were to make it
+  Koid lender = 0;          // the one that does; 0: it is done
+  Koid made = 0;
+  TimerQueue::Id timer = 0;
+  int refusals = 0;  // by the kernel
+  std::string why;   // why the last one that was asked could not
+  std::function<void(Result<Thread*>)> done;
 };
 
 struct Process {
@@ -107,6 +133,7 @@ struct Process {
   int64_t start_ns = 0;      // CLOCK_MONOTONIC; 0: not started
   pid_t dying_tid = 0;       // the thread whose fatal signal has been told of; its death is everybody's. 0: none
   std::unique_ptr<ProcessHold> hold;
+  std::deque<std::unique_ptr<ThreadRequest>> requests;  // the first one is being dealt with
 
   // Nothing of its program runs, or will run, before somebody starts it.
   [[nodiscard]] bool waits_for_start() const { return parked || at_exec == AtExec::kPark; }

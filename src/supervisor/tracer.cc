@@ -28,6 +28,11 @@ uint64_t Tracer::Options(bool exit_stops) const {
   return options;
 }
 
+// What is armed would kill a program that nobody traces any more.
+uint64_t Tracer::OptionsOf(const Thread& thread) const {
+  return Options(thread.exit_option) | (thread.single_step || thread.armed ? PTRACE_O_EXITKILL : 0);
+}
+
 void Tracer::OnWait(const WaitResult& result) {
   const WaitStatus status = DecodeWait(result.status);
   if (status.kind == WaitKind::kExited || status.kind == WaitKind::kKilled) {
@@ -51,6 +56,7 @@ void Tracer::OnStop(Thread& thread, const WaitStatus& status) {
     process->dying_tid = 0;
   }
   if (thread.may_make_thread) LookForLateThreads(thread);
+  if (thread.errand != nullptr && status.kind != WaitKind::kExit) return OnErrandStop(thread, status);
   switch (status.kind) {
     case WaitKind::kSignalStop:
       return OnSignalStop(thread, status.signo);
@@ -186,11 +192,13 @@ void Tracer::Announce(Thread& creator, pid_t tid) {
   if (thread == nullptr && (unlisted_.contains(tid) || !ops_.IsTracee(tid))) return;
   Process& process = ProcessOfNewcomer(*creator.process, tid);
   const bool inherits_exit_option = creator.exit_option;
+  const bool inherits_kill = creator.single_step || creator.armed;
   if (thread == nullptr) {
     thread = &tree_.AddThread(tid);
     stats_.max_tracees = std::max<uint64_t>(stats_.max_tracees, tree_.thread_count());
   }
   thread->exit_option = inherits_exit_option;
+  thread->inherits_kill = inherits_kill;
   thread = JoinProcess(*thread, process);
   if (thread == nullptr || thread->state.life != Lifecycle::kUnannounced) return;
   if (DetachIfUnfollowed(*thread)) return;
@@ -215,9 +223,9 @@ Thread* Tracer::JoinProcess(Thread& thread, Process& process) {
 void Tracer::SetExitOption(Thread& thread) {
   const Process& process = *thread.process;
   const bool wanted = thread.tid == process.pid || process.filtered || process.debugged;
-  if (thread.exit_option == wanted) return;
+  if (thread.exit_option == wanted && !std::exchange(thread.inherits_kill, false)) return;
   thread.exit_option = wanted;
-  (void)ops_.SetOptions(thread.tid, Options(wanted));
+  (void)ops_.SetOptions(thread.tid, OptionsOf(thread));
 }
 
 bool Tracer::DetachIfUnfollowed(Thread& thread) {
@@ -240,6 +248,7 @@ void Tracer::OnTrapStop(Thread& thread) {
   if (thread.state.life == Lifecycle::kAnnounced) {
     if (DetachIfUnfollowed(thread)) return;
     SetExitOption(thread);
+    if (thread.created) return Apply(thread.tid, Of(EventKind::kTrapStop));
     return FirstStop(thread);
   }
   RepairAfterInterrupt(thread);
@@ -266,6 +275,7 @@ void Tracer::OnExecEvent(pid_t pid) {
   CloseStatFile(*thread);  // it may be of a tid that is no more
   thread->job_stop_broke_call = false;
   thread->first_fault.reset();
+  thread->armed = false;  // the kernel clears the debug registers
   thread->process->dying_tid = 0;
   SetExitOption(*thread);
   observer_.OnExec(*thread->process, ops_.LostPrivileges(pid));
@@ -348,6 +358,7 @@ void Tracer::Apply(pid_t tid, Event event) {
   }
   const bool begins_to_exit = step.next.life == Lifecycle::kExiting && thread->state.life != Lifecycle::kExiting;
   thread->state = step.next;
+  if (begins_to_exit) FailErrand(*thread);
   Perform(tid, step);
   thread = tree_.FindThread(tid);
   if (thread == nullptr) return;
@@ -394,8 +405,10 @@ void Tracer::Perform(pid_t tid, const Step& step) {
         thread->held_since_ns = clock_.NowNs();
         CountHeld(thread->process);
         MakeExitCall(tid);
+        FinishCreated(tid);
+        BeginLoan(tid);
         if (thread = tree_.FindThread(tid); thread == nullptr) return;
-        if (IsLeaving(*thread) && thread->state.hold == HoldPhase::kHeld) DetachHeld(*thread);
+        if (IsLeaving(*thread) && thread->state.hold == HoldPhase::kHeld) LeaveWhenHeld(*thread);
         break;
       case Action::kForget:
         Forget(*thread);
@@ -405,6 +418,7 @@ void Tracer::Perform(pid_t tid, const Step& step) {
 }
 
 void Tracer::Forget(Thread& thread) {
+  FailErrand(thread);
   if (thread.may_make_thread) LookForLateThreads(thread);
   DropWatch(thread);
   CloseStatFile(thread);
@@ -412,13 +426,17 @@ void Tracer::Forget(Thread& thread) {
   Process* process = thread.process;
   // Of a process that is being let go only the leader's end, which the kernel tells of last, is its end.
   const bool last = process != nullptr && process->threads.size() == 1;
+  if (last) FailRequests(*process);
   if (last && (thread.tid == process->pid || !process->detaching)) {
     observer_.OnProcessGone(*process, thread.wait_status);
   } else if (last) {
     observer_.OnProcessDetached(*process);
   }
   tree_.RemoveThread(thread.tid);
-  if (process != nullptr && !last) ForgetIfLetGo(*process);
+  if (process == nullptr || last) return;
+  // It may have been the one that somebody waits for.
+  EndRequestIfMade(*process);
+  ForgetIfLetGo(*process);
 }
 
 void Tracer::Resume(Thread& thread, int signo) {
@@ -426,8 +444,10 @@ void Tracer::Resume(Thread& thread, int signo) {
   if (thread.held_since_ns != 0) CountHeldTime(thread);
   thread.counts_no_time = false;
   thread.sleep.reset();
+  if (std::exchange(thread.stop_again, false)) (void)ops_.Interrupt(thread.tid);
   const bool until_syscall = thread.watch != nullptr || thread.job_stop_broke_call;
-  (void)ops_.Resume(thread.tid, until_syscall ? ResumeMode::kUntilSyscall : ResumeMode::kContinue, signo);
+  const ResumeMode mode = thread.single_step ? ResumeMode::kStep : ResumeMode::kContinue;
+  (void)ops_.Resume(thread.tid, until_syscall ? ResumeMode::kUntilSyscall : mode, signo);
 }
 
 void Tracer::Raise(Thread& thread) {

@@ -77,6 +77,17 @@ class Tracer {
   [[nodiscard]] Result<Process*> AttachProcess(pid_t pid, Job& job);
   // Lets a process go unsupervised, each thread as soon as it stops, with its pending signal; OnProcessDetached() follows.
   void DetachProcess(Process& process);
+  // Makes a thread in the process that runs nothing until StartThread(): one of the process's own threads makes the call.
+  // `done` is called once, maybe at once. NO_MEMORY, NO_RESOURCES, ACCESS_DENIED (a filter forbids it), NOT_SUPPORTED,
+  // BAD_STATE (no thread can be borrowed; the process ends).
+  void CreateThread(Process& process, std::function<void(Result<Thread*>)> done);
+  // Lets a thread run that has been made, or the first one of a parked process, with these registers, all others at their
+  // initial values, once the handlers that want to know have been told. The registers were looked at:
+  // arch::ValidateStartRegs(). An error leaves it as it was. `done` is called once, maybe at once. NOT_SUPPORTED for values that
+  // the kernel refuses and the thread cannot set itself; BAD_STATE when it is killed.
+  void StartThread(Thread& thread, const arch::StartRegs& regs, std::function<void(Result<void>)> done);
+  // Lets a thread end that was made and never started.
+  void EndCreated(Thread& thread);
   // Lets a parked process run, once the handlers that want to know have been told. Nothing happens to one that was killed.
   void StartProcess(Process& process);
 
@@ -111,6 +122,24 @@ class Tracer {
 
   // Lets everybody go unsupervised: each thread is stopped and detached where it stands, with its pending signal.
   void DetachAll();
+
+  // ---- the registers of a thread that stands: thread_registers.cc ----
+  // While it makes a call for us, those it will go on with.
+  OpResult ReadRegisters(const Thread& thread, arch::Registers& out);
+  OpResult WriteRegisters(Thread& thread, const arch::Registers& registers);
+  // One kind, as zx_thread_read_state() has it; `out` has its size. BAD_STATE when it was killed, NOT_SUPPORTED for what the
+  // machine, or a thread of 32-bit code, has not.
+  [[nodiscard]] Result<void> ReadState(const Thread& thread, const arch::StateLayout& layout, std::span<std::byte> out);
+  // All of them or, after an error, none. `done` is called once, maybe at once: the same errors, and INVALID_ARGS for values that
+  // cannot be, with a sentence that names the first.
+  void WriteState(Thread& thread, const arch::StateLayout& layout, std::span<const std::byte> in,
+                  std::function<void(Result<void>)> done);
+  // Once the thread makes no call for us any more, or is gone; maybe at once.
+  void AfterErrand(Thread& thread, std::function<void()> then);
+  // As they are to be shown.
+  static void ShowStep(const Thread& thread, arch::Registers& registers) {
+    if (thread.single_step) arch::ShowStepFlag(registers);
+  }
 
   [[nodiscard]] TaskTree& tree() { return tree_; }
   [[nodiscard]] PtraceOps& ops() { return ops_; }
@@ -167,6 +196,42 @@ class Tracer {
   void UpdateHold(pid_t tid);
   void UpdateHolds(const Process& process);
 
+  // ---- lending (lending.cc) ----
+  Thread* FindLender(const Process& process, const ThreadRequest& request);
+  [[nodiscard]] static bool HasNewborn(const Process& process);
+  void AskLender(Process& process);
+  void AskLater(Process& process);
+  void LookAtLender(Koid lender, int64_t end_ns);
+  void BeginLoan(pid_t tid);
+  void EndLoan(Koid lender, std::optional<int64_t> result);
+  void TakeInCreated(const Thread& lender, pid_t tid);
+  void FinishCreated(pid_t tid);
+  void EndRequestIfMade(Process& process);
+  void EndRequest(Process& process, Result<Thread*> result);
+  void LoadPointers(Thread& thread, const arch::Registers& wanted, std::function<void(Result<void>)> done);
+  void LoadPointersAt(Koid koid, uint64_t page, const arch::Registers& wanted,
+                      const std::function<void(Result<void>)>& done);
+  void SetVectors(const Thread& thread);
+  void Begin(Thread& thread);
+  void LeaveLeaderBehind(Process& process);
+  // Sends a held thread into a call. `done` gets the call's result once it stands as before, or nothing when it is gone.
+  [[nodiscard]] Result<void> SendOnErrand(Thread& thread, int64_t number, const arch::CallArguments& arguments,
+                                          std::function<void(std::optional<int64_t>)> done);
+  // The same from wherever `going` leads, into the first call there; it stands with `back` afterwards.
+  void SendWith(Thread& thread, const arch::Registers& going, const arch::Registers& back,
+                std::function<void(std::optional<int64_t>)> done);
+  void FailRequests(Process& process);
+  void NoteSequence(const Thread& thread, Errand& errand);
+  [[nodiscard]] static uint64_t MaskOf(const Errand& errand);
+  int PickCarrier(const Thread& thread);
+  bool IsFiltered(const Thread& thread, int64_t result);
+  void OnErrandSyscall(Thread& thread);
+  void OnErrandStop(Thread& thread, const WaitStatus& status);
+  void OnErrandSignal(Thread& thread, int signo);
+  void CarryOn(Thread& thread, Errand::Next next, int signo);
+  void EndAt(Thread& thread, Errand::Next next, PtraceStop stop);
+  void FailErrand(Thread& thread);
+
   // ---- taking up and leaving (attach.cc) ----
   Process& NewProcess(pid_t pid, Job& job);
   Process& TakeUp(pid_t pid, Job& job);
@@ -193,6 +258,8 @@ class Tracer {
   // ---- interrupted calls (interrupted_call.cc) ----
   void RepairAfterSignal(Thread& thread, int signo);
   void RepairAfterInterrupt(Thread& thread);
+  std::optional<arch::RestartableCall> LookUpCall(const Thread& thread, arch::Registers& registers);
+  void EndRestart(Thread& thread);
   void RestartCall(Thread& thread, arch::Registers& registers, const arch::RestartableCall& call);
   void NoteSleep(Thread& thread);
   int64_t StartOfCall(const Thread& thread);
@@ -227,7 +294,16 @@ class Tracer {
   void RememberFirstFault(Thread& thread, const SignalRecord& signal, std::vector<uint64_t> asked = {});
   void CloseStatFile(Thread& thread);
 
+  // ---- registers (thread_registers.cc) ----
+  [[nodiscard]] Result<arch::Registers> ReadGeneral(const Thread& thread);
+  void WriteGeneral(Thread& thread, std::span<const std::byte> in, std::function<void(Result<void>)> done);
+  [[nodiscard]] Result<void> WriteSingleStep(Thread& thread, std::span<const std::byte> in);
+  [[nodiscard]] Result<void> WriteSets(Thread& thread, const arch::StateLayout& layout, std::span<const std::byte> in);
+  void SetStepping(Thread& thread, bool step, bool armed);
+  void Disarm(Thread& thread);
+
   [[nodiscard]] uint64_t Options(bool exit_stops) const;
+  [[nodiscard]] uint64_t OptionsOf(const Thread& thread) const;
   void SetExitOption(Thread& thread);
   bool DetachIfUnfollowed(Thread& thread);
 
@@ -241,9 +317,10 @@ class Tracer {
   TaskTree tree_;
   FaultStop current_fault_;  // handed to Raise() by the stop that is being handled
   size_t open_stat_files_ = 0;
-  std::unordered_set<pid_t> unannounced_;  // stand at their first stop, and their creators' events are to come
-  std::unordered_set<pid_t> unlisted_;     // threads of processes that were let go, which can only end
-  std::unordered_set<pid_t> let_go_;       // processes of which a thread may be heard of once more, after an exec
+  std::vector<std::byte> initial_vectors_;  // what threads start with, once it is known
+  std::unordered_set<pid_t> unannounced_;   // stand at their first stop, and their creators' events are to come
+  std::unordered_set<pid_t> unlisted_;      // threads of processes that were let go, which can only end
+  std::unordered_set<pid_t> let_go_;        // processes of which a thread may be heard of once more, after an exec
   bool detaching_ = false;
 };
 

@@ -1,7 +1,9 @@
 #include <zircon/syscalls.h>
 #include <zxtask/linux.h>
 
+#include <array>
 #include <cstring>
+#include <span>
 #include <string>
 
 #include "syscalls/call.h"
@@ -11,28 +13,20 @@ using namespace zxctl;
 
 namespace {
 
-using General = zx_thread_state_general_regs_t;
-
 // INVALID_ARGS for a kind there is not, BUFFER_TOO_SMALL.
-zx_status_t CheckKind(const Call& call, uint32_t kind, size_t size) {
-  if (kind != ZX_THREAD_STATE_GENERAL_REGS) return call.Fail(ZX_ERR_INVALID_ARGS, "kind", Mistake::kUnknownKind, kind);
-  if (size >= sizeof(General)) return ZX_OK;
-  return call.Fail(ZX_ERR_BUFFER_TOO_SMALL, "buffer", Mistake::kBufferTooSmall, size, sizeof(General));
+zx_status_t FindLayout(const Call& call, uint32_t kind, size_t size, const arch::StateLayout** out) {
+  *out = arch::FindState(kind);
+  if (*out == nullptr) return call.Fail(ZX_ERR_INVALID_ARGS, "kind", Mistake::kUnknownKind, kind);
+  if (size >= (*out)->bytes) return ZX_OK;
+  return call.Fail(ZX_ERR_BUFFER_TOO_SMALL, "buffer", Mistake::kBufferTooSmall, size, (*out)->bytes);
 }
 
-// The registers as they are: BAD_STATE, NOT_SUPPORTED, PEER_CLOSED.
-zx_status_t GetRegisters(const Call& call, client::Thread& thread, arch::Registers* out) {
-  const zx_status_t status = thread.GetRegisters(out);
-  if (status == ZX_ERR_PEER_CLOSED) return call.FailBecause(status, {});
-  if (status == ZX_ERR_NOT_SUPPORTED) return call.FailBecause(status, "a thread that exits has no registers any more");
-  if (status != ZX_OK) {
+zx_status_t FailState(const Call& call, const client::Thread& thread, zx_status_t status, const std::string& sentence) {
+  if (status == ZX_ERR_BAD_STATE) {
     const bool alive = thread.life() == ring::TaskLife::kAlive;
     return call.Fail(status, "thread", alive ? Mistake::kDoesNotStand : WhyUnfit(thread));
   }
-  if (arch::CodeBits(*out) == arch::Bits::k32) {
-    return call.FailBecause(ZX_ERR_NOT_SUPPORTED, "the thread runs 32-bit code, whose registers are others");
-  }
-  return ZX_OK;
+  return call.FailBecause(status, sentence);
 }
 
 }  // namespace
@@ -40,42 +34,42 @@ zx_status_t GetRegisters(const Call& call, client::Thread& thread, arch::Registe
 zx_status_t zx_thread_read_state(zx_handle_t thread, uint32_t kind, void* buffer, size_t size) {
   const Call call("zx_thread_read_state");
   RefPtr<client::Thread> object;
+  const arch::StateLayout* layout = nullptr;
   zx_status_t status = call.Object(
       "thread", thread, ZX_RIGHT_READ,
       [&] {
-        const zx_status_t checked = CheckKind(call, kind, size);
-        return checked == ZX_OK ? call.OutBytes("buffer", buffer, sizeof(General), 1) : checked;
+        const zx_status_t found = FindLayout(call, kind, size, &layout);
+        return found == ZX_OK ? call.OutBytes("buffer", buffer, layout->bytes, 1) : found;
       },
       &object);
   if (status != ZX_OK) return status;
-  arch::Registers registers{};
-  if (status = GetRegisters(call, *object, &registers); status != ZX_OK) return status;
-  const General general = arch::ToZircon(registers);
-  std::memcpy(buffer, &general, sizeof(general));
+  std::array<std::byte, arch::kMaxStateBytes> state;
+  const auto out = std::span(state).first(layout->bytes);
+  std::string sentence;
+  if (status = object->ReadState(*layout, out, &sentence); status != ZX_OK) {
+    return FailState(call, *object, status, sentence);
+  }
+  std::memcpy(buffer, out.data(), out.size());
   return ZX_OK;
 }
 
 zx_status_t zx_thread_write_state(zx_handle_t thread, uint32_t kind, const void* buffer, size_t size) {
   const Call call("zx_thread_write_state");
   RefPtr<client::Thread> object;
+  const arch::StateLayout* layout = nullptr;
   zx_status_t status = call.Object(
       "thread", thread, ZX_RIGHT_WRITE,
       [&] {
-        const zx_status_t checked = CheckKind(call, kind, size);
-        return checked == ZX_OK ? call.InBytes("buffer", buffer, sizeof(General)) : checked;
+        const zx_status_t found = FindLayout(call, kind, size, &layout);
+        return found == ZX_OK ? call.InBytes("buffer", buffer, layout->bytes) : found;
       },
       &object);
   if (status != ZX_OK) return status;
-  General general;
-  std::memcpy(&general, buffer, sizeof(general));
-  arch::Registers registers{};
-  if (status = GetRegisters(call, *object, &registers); status != ZX_OK) return status;
-  if (!arch::FromZircon(general, registers)) {
-    return call.Fail(ZX_ERR_INVALID_ARGS, "buffer", Mistake::kBadRegister);
-  }
+  std::array<std::byte, arch::kMaxStateBytes> state;
+  std::memcpy(state.data(), buffer, layout->bytes);
   std::string sentence;
-  status = object->SetRegisters(registers, &sentence);
-  return status == ZX_OK ? ZX_OK : FailRefused(call, "thread", *object, status, sentence);
+  status = object->WriteState(*layout, std::span(state).first(layout->bytes), &sentence);
+  return status == ZX_OK ? ZX_OK : FailState(call, *object, status, sentence);
 }
 
 zx_status_t zxl_thread_get_exception(zx_handle_t thread, zxl_exception_info_t* out_info) {

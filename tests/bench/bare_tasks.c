@@ -8,24 +8,15 @@
 //   bare_tasks suspend-all COUNT PROGRAM ARGS…   one process: PTRACE_INTERRUPT of all threads, waitpid() of each, PTRACE_CONT of all
 // The programs of the last two print a line when they are ready, and are killed at the end.
 #include <dirent.h>
-#include <linux/futex.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/user.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "bench_program.h"
+#include "bare_pair.h"
 
 #define MAX_THREADS 8192
 
 // Whose turn it is; and what the other one was told.
-enum { kDeciders = 0, kTracers = 1 };
 typedef enum { kSuspend, kResume, kEnd } Order;
 typedef struct {
   _Atomic uint32_t turn;
@@ -34,55 +25,9 @@ typedef struct {
   struct user_regs_struct registers;
 } Shared;
 
-static Shared* NewShared(void) {
-  Shared* shared = mmap(NULL, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  Require(shared != MAP_FAILED, "mmap");
-  return shared;
-}
-
-static void Give(Shared* shared, uint32_t to) {
-  atomic_store(&shared->turn, to);
-  syscall(SYS_futex, &shared->turn, FUTEX_WAKE, 1, NULL, NULL, 0);
-}
-
-static void Await(Shared* shared, uint32_t mine) {
-  while (atomic_load(&shared->turn) != mine) syscall(SYS_futex, &shared->turn, FUTEX_WAIT, 1 - mine, NULL, NULL, 0);
-}
-
-static void HandOver(Shared* shared, uint32_t from) {
-  Give(shared, 1 - from);
-  Await(shared, from);
-}
-
-// A child that waits until it may execute the program; with `output`, what it prints is to be read there.
-static pid_t Fork(char** argv, int* out_go, int* output) {
-  int go[2], ends[2] = {-1, -1};
-  Require(pipe(go) == 0 && (output == NULL || pipe(ends) == 0), "pipe");
-  const pid_t child = fork();
-  Require(child >= 0, "fork");
-  if (child == 0) {
-    char byte;
-    close(go[1]);
-    if (output != NULL) dup2(ends[1], STDOUT_FILENO), close(ends[0]), close(ends[1]);
-    if (read(go[0], &byte, 1) != 1) _exit(125);
-    close(go[0]);
-    execvp(argv[0], argv);
-    _exit(127);
-  }
-  close(go[0]);
-  *out_go = go[1];
-  if (output != NULL) *output = ends[0], close(ends[1]);
-  return child;
-}
-
 static void AwaitReady(int output) {
   char byte;
   Require(read(output, &byte, 1) == 1, "the program is not ready");
-}
-
-static void Kill(pid_t child) {
-  kill(child, SIGKILL);
-  for (int status; waitpid(child, &status, __WALL) == child && WIFSTOPPED(status);) ptrace(PTRACE_CONT, child, 0, 0);
 }
 
 // ---- a fault ---------------------------------------------------------------------------------------------------------
@@ -90,14 +35,14 @@ static void Kill(pid_t child) {
 // Decides over each stop that the tracer hands over, until the program is dead.
 static void Handle(Shared* shared) {
   for (;;) {
-    Await(shared, kDeciders);
+    Await(&shared->turn, kDeciders);
     if (shared->order == kEnd) _exit(0);
-    Give(shared, kTracers);
+    Give(&shared->turn, kTracers);
   }
 }
 
 static int Faults(char** argv, int told) {
-  Shared* shared = NewShared();
+  Shared* shared = NewShared(sizeof(Shared));
   atomic_store(&shared->turn, kTracers);
   const pid_t handler = fork();
   if (handler == 0) Handle(shared);
@@ -113,38 +58,30 @@ static int Faults(char** argv, int told) {
     const int signo = WSTOPSIG(status);
     if (told) ptrace(PTRACE_GETSIGINFO, child, 0, &shared->record);
     if (told) ptrace(PTRACE_GETREGS, child, 0, &shared->registers);
-    if (signo == SIGTRAP) HandOver(shared, kTracers);
+    if (signo == SIGTRAP) HandOver(&shared->turn, kTracers);
     ptrace(PTRACE_CONT, child, 0, signo == SIGTRAP ? 0L : (long)signo);
   }
   shared->order = kEnd;
-  Give(shared, kDeciders);
+  Give(&shared->turn, kDeciders);
   waitpid(handler, NULL, 0);
   return result;
 }
 
 static void Turns(long count) {
-  Shared* shared = NewShared();
+  Shared* shared = NewShared(sizeof(Shared));
   shared->order = kResume;
   atomic_store(&shared->turn, kTracers);
   const pid_t other = fork();
   if (other == 0) Handle(shared);
   const int64_t start = NowNs();
-  for (long i = 0; i < count; i++) HandOver(shared, kTracers);
+  for (long i = 0; i < count; i++) HandOver(&shared->turn, kTracers);
   Report(start);
   shared->order = kEnd;
-  Give(shared, kDeciders);
+  Give(&shared->turn, kDeciders);
   waitpid(other, NULL, 0);
 }
 
 // ---- suspends --------------------------------------------------------------------------------------------------------
-
-static void StopIt(pid_t tid) {
-  int status;
-  Require(ptrace(PTRACE_INTERRUPT, tid, 0, 0) == 0, "PTRACE_INTERRUPT");
-  Require(waitpid(tid, &status, __WALL) == tid && WIFSTOPPED(status), "waitpid");
-}
-
-static void LetItGo(pid_t tid) { Require(ptrace(PTRACE_CONT, tid, 0, 0) == 0, "PTRACE_CONT"); }
 
 // The process that traces.
 static void Obey(Shared* shared, char** argv) {
@@ -154,8 +91,8 @@ static void Obey(Shared* shared, char** argv) {
   Require(write(go, "g", 1) == 1, "write");
   AwaitReady(output);
   for (;;) {
-    Give(shared, kDeciders);
-    Await(shared, kTracers);
+    Give(&shared->turn, kDeciders);
+    Await(&shared->turn, kTracers);
     switch (shared->order) {
       case kSuspend:
         StopIt(child);
@@ -171,21 +108,21 @@ static void Obey(Shared* shared, char** argv) {
 }
 
 static void Suspend(long count, char** argv) {
-  Shared* shared = NewShared();
+  Shared* shared = NewShared(sizeof(Shared));
   atomic_store(&shared->turn, kTracers);
   const pid_t tracer = fork();
   if (tracer == 0) Obey(shared, argv);
-  Await(shared, kDeciders);
+  Await(&shared->turn, kDeciders);
   const int64_t start = NowNs();
   for (long i = 0; i < count; i++) {
     shared->order = kSuspend;
-    HandOver(shared, kDeciders);
+    HandOver(&shared->turn, kDeciders);
     shared->order = kResume;
-    HandOver(shared, kDeciders);
+    HandOver(&shared->turn, kDeciders);
   }
   Report(start);
   shared->order = kEnd;
-  Give(shared, kTracers);
+  Give(&shared->turn, kTracers);
   waitpid(tracer, NULL, 0);
 }
 

@@ -23,7 +23,9 @@ static inline long Count(int argc, char** argv, int index) {
   return count;
 }
 
-static inline void Report(int64_t start_ns) { printf("ns=%lld\n", (long long)(NowNs() - start_ns)); }
+static inline void ReportNs(int64_t ns) { printf("ns=%lld\n", (long long)ns); }
+
+static inline void Report(int64_t start_ns) { ReportNs(NowNs() - start_ns); }
 
 static inline void Require(int condition, const char* what) {
   if (condition) return;

@@ -443,6 +443,36 @@ def suspend_all(ctx):
     return rows
 
 
+# ---- threads and their registers ---------------------------------------------------------------------------------------
+
+
+def against_bare_registers(ctx, mode, count, program):
+    """The ratio and both times of one turn."""
+    ratio, ours, theirs = compare(inner_time([ctx.program("bench_registers"), mode, count, *program]),
+                                  inner_time([ctx.program("bare_registers"), mode, count, *program]), ctx.pairs)
+    return ratio, {"zxtask": ours / count, "bare": theirs / count}
+
+
+def start_thread(ctx):
+    count = ctx.count(3_000, 50)
+    ratio, times = against_bare_registers(ctx, "start", count, [ctx.program("bench_startee")])
+    others, notes = peers(ctx, [ctx.program("bench_threads"), count], {"pthread_create + join": []}, times["bare"] * count)
+    others = {peer: seconds / count for peer, seconds in others.items()}
+    return [Row("start-thread", "thread created, started, ended", "remote clone by hand", ratio, ctx.bound(1.2),
+                times={**times, **others}, notes=notes)]
+
+
+def thread_state(ctx):
+    ratio, times = against_bare_registers(ctx, "state", ctx.count(20_000, 300), [ctx.program("bench_sleepers"), 1])
+    return [Row("thread-state", "write_state + read_state", "bare + 2 hand-overs", ratio, ctx.bound(1.2), times=times)]
+
+
+def read_all(ctx):
+    threads, rounds = ctx.count(1_000, 20), ctx.count(20, 3)
+    ratio, times = against_bare_registers(ctx, "read-all", rounds, [ctx.program("bench_sleepers"), threads])
+    return [Row("read-1000", f"read_state of {threads} threads", "bare loop", ratio, ctx.bound(1.2), times=times)]
+
+
 ROWS = {function.__name__.replace("_", "-"): function
         for function in (cpu, getpid, pipe, redis, make, fork, thread, segv, int3, report, tracees, memory, hot, objects,
-                         fault, try_next, suspend, suspend_all)}
+                         fault, try_next, suspend, suspend_all, start_thread, thread_state, read_all)}

@@ -2,8 +2,10 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "component/tracer_fixture.h"
+#include "machine_registers.h"
 
 namespace zxctl {
 namespace {
@@ -32,9 +34,10 @@ class TracerTasksTest : public TracerTest {
 
   // Its code is one system call instruction, and it has come from it.
   void GiveCode(pid_t tid) {
-    ops.tracees[tid].registers.rip = 0x1002;
-    ops.tracees[tid].registers.cs = 0x33;
-    ops.tracees[tid].memory[0x1000] = {0x0f, 0x05};
+    const arch::CodeBytes call = arch::kSystemCallInstruction;
+    test::SetUserCode(ops.tracees[tid].registers);
+    test::SetPc(ops.tracees[tid].registers, 0x1000 + call.size());
+    ops.tracees[tid].memory[0x1000] = {call.begin(), call.end()};
   }
 };
 
@@ -140,7 +143,7 @@ TEST_F(TracerTasksTest, OneThatWasKilledIsNeverStarted) {
 TEST_F(TracerTasksTest, ADetachWaitsForNoAnswerAboutAnExit) {
   AddThread(101);
   sink.wants_exits = true;
-  ops.tracees[101].registers.orig_rax = SYS_exit;
+  test::SetCallInside(ops.tracees[101].registers, SYS_exit);
   Wait(101, EventStop(PTRACE_EVENT_EXIT));
   ASSERT_EQ(sink.raised.size(), 1U);
   ops.calls.clear();
@@ -154,7 +157,7 @@ TEST_F(TracerTasksTest, ADetachWaitsForNoAnswerAboutAnExit) {
 TEST_F(TracerTasksTest, AnExitDuringADetachAsksNobody) {
   AddThread(101);
   sink.wants_exits = true;
-  ops.tracees[101].registers.orig_rax = SYS_exit;
+  test::SetCallInside(ops.tracees[101].registers, SYS_exit);
   tracer.DetachProcess(*tracer.tree().FindProcess(kRoot));
   Wait(101, EventStop(PTRACE_EVENT_EXIT));
   EXPECT_TRUE(sink.raised.empty());
@@ -175,7 +178,9 @@ TEST_F(TracerTasksTest, AThreadKilledAtASignalPutsItBack) {
   // With all signals blocked, the one it is resumed with returns to where it came from.
   EXPECT_EQ(ops.Count("block 101"), 1);
   EXPECT_EQ(ops.calls.back(), "cont 101 10");
-  EXPECT_EQ(ops.tracees[101].registers.rax, static_cast<uint64_t>(SYS_exit));
+  arch::Registers exiting = ops.tracees[101].registers;
+  arch::SetSystemCall(exiting, 0x1000, SYS_exit, {0});
+  EXPECT_EQ(std::memcmp(&exiting, &ops.tracees[101].registers, sizeof(exiting)), 0);
 }
 
 TEST_F(TracerTasksTest, AThreadKilledInAnExceptionPutsItsSignalBack) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "component/tracer_fixture.h"
+#include "machine_registers.h"
 
 namespace zxctl {
 namespace {
@@ -229,12 +230,12 @@ TEST_F(TracerTest, TellsTheSinkWhatTheProgramDoesWithTheSignal) {
 TEST_F(TracerTest, RemembersTheFaultThatTheProgramsHandlerGets) {
   SetFault(kRoot, SIGSEGV, SEGV_ACCERR, 0x77);
   ops.tracees[kRoot].stat_line = FakeStatLine(SignalBit(SIGSEGV));
-  ops.tracees[kRoot].registers.rip = 0x1234;
+  test::SetPc(ops.tracees[kRoot].registers, 0x1234);
   Wait(kRoot, SignalStop(SIGSEGV));
   const Thread* thread = tracer.tree().FindThread(kRoot);
   ASSERT_NE(thread->first_fault, nullptr);
   EXPECT_EQ(thread->first_fault->signal.address, 0x77U);
-  EXPECT_EQ(thread->first_fault->registers.rip, 0x1234U);
+  EXPECT_EQ(arch::Pc(thread->first_fault->registers), 0x1234U);
 }
 
 TEST_F(TracerTest, AThreadThatFaultsAllTheTimeIsNotRemembered) {
@@ -260,7 +261,7 @@ TEST_F(TracerTest, AKilledThreadsExceptionIsWithdrawn) {
 TEST_F(TracerTest, ADeathThatNoStopAnnouncedIsOfferedAtTheExit) {
   sink.verdict = Verdict::kRaise;
   ops.tracees[kRoot].event_message = SIGSYS;
-  ops.tracees[kRoot].registers.orig_rax = 41;
+  test::SetCallInside(ops.tracees[kRoot].registers, 41);
   Wait(kRoot, EventStop(PTRACE_EVENT_EXIT));
   ASSERT_EQ(sink.raised.size(), 1U);
   EXPECT_EQ(sink.raised[0].kind, FaultKind::kForcedDeath);

@@ -53,6 +53,13 @@ pid_t TakeTid(Input& input, ServiceHouse& house) {
   return tids.empty() ? kFirstPid : tids[choice % tids.size()];
 }
 
+// How much an honest client would send with it.
+size_t HonestSize(ring::CommandType type, const ring::Command& command) {
+  if (type == ring::CommandType::kStartThread) return sizeof(ring::StartThread);
+  const arch::StateLayout* layout = arch::FindState(command.options);
+  return type == ring::CommandType::kWriteState && layout != nullptr ? layout->bytes : 0;
+}
+
 void WriteCommand(Input& input, ServiceHouse& house) {
   const auto type = static_cast<ring::CommandType>(64 + input.Take<uint8_t>() % 28);
   const auto small = input.Take<uint8_t>();
@@ -60,8 +67,8 @@ void WriteCommand(Input& input, ServiceHouse& house) {
   command.options = small % 8 == 7 ? input.Take<uint32_t>() : small % 8;
   command.lease_ns = small % 16 == 15 ? input.Take<int64_t>() : 0;
   command.pid = small % 32 == 31 ? input.Take<int32_t>() : TakeTid(input, house);
-  const std::array<std::byte, sizeof(arch::Registers)> bytes{};
-  const size_t size = type == ring::CommandType::kSetRegisters && small % 2 == 0 ? bytes.size() : small % 16;
+  const std::array<std::byte, arch::kMaxStateBytes> bytes{};
+  const size_t size = small % 2 == 0 ? HonestSize(type, command) : small % 16;
   (void)house.Write(type, command, std::span(bytes).first(size));
 }
 

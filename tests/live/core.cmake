@@ -4,4 +4,4 @@ zx_test(core_test LABEL live
     ${CMAKE_CURRENT_LIST_DIR}/core_subject.cc
     ${CMAKE_CURRENT_LIST_DIR}/core_test.cc
   LIBS zx_report)
-add_dependencies(core_test target_core target_fault_32)
+add_dependencies(core_test target_core ${fault_32})

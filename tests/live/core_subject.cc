@@ -11,6 +11,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "supervisor/linux_registers.h"
 #include "support/proc_view.h"
 #include "support/supervised.h"
 
@@ -90,11 +91,9 @@ void CoreSubject::StopOthers() {
 
 void CoreSubject::AddThread(pid_t tid) {
   ring::ThreadRecord record{.tid = tid, .has_registers = 1};
-  iovec piece{&record.registers, sizeof record.registers};
-  ASSERT_EQ(ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &piece), 0);
+  ASSERT_EQ(ReadRegisters(tid, record.registers), 0);
   threads_.push_back(record);
-  AddRegisterSet(tid, NT_FPREGSET);
-  AddRegisterSet(tid, NT_X86_XSTATE);
+  for (const uint32_t type : arch::kFurtherRegisterSets) AddRegisterSet(tid, type);
 }
 
 void CoreSubject::AddRegisterSet(pid_t tid, uint32_t note_type) {

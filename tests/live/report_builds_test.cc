@@ -8,6 +8,7 @@
 
 #include "support/crash_capture.h"
 #include "support/crash_expect.h"
+#include "support/programs32.h"
 #include "support/temp_dir.h"
 
 namespace zxctl::test {
@@ -41,6 +42,11 @@ bool AllTrusted(const Report& report) {
   });
 }
 
+std::vector<const char*> Builds32() {
+  if (!kHasPrograms32) return {};
+  return {"target_fault_32"};
+}
+
 class EveryBuild : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(EveryBuild, HasNamesLinesAndTrustedFrames) {
@@ -54,7 +60,9 @@ TEST_P(EveryBuild, HasNamesLinesAndTrustedFrames) {
 
 INSTANTIATE_TEST_SUITE_P(Builds, EveryBuild,
                          ::testing::Values("target_fault", "target_fault_static", "target_fault_static_pie",
-                                           "target_fault_nopie", "target_fault_debug_frame", "target_fault_32"));
+                                           "target_fault_nopie", "target_fault_debug_frame"));
+
+INSTANTIATE_TEST_SUITE_P(Builds32, EveryBuild, ::testing::ValuesIn(Builds32()));
 
 class EveryRelativeBuild : public ::testing::TestWithParam<const char*> {};
 
@@ -96,18 +104,21 @@ TEST(ReportBuilds, StackIsScannedWithoutFramePointers) {
 }
 
 TEST(ReportBuilds, ThirtyTwoBitRegistersAndOperands) {
+  ZX_NEEDS_PROGRAMS32();
   const Report report = ReportOf(Target("target_fault_32"));
   EXPECT_EQ(report.thread.registers.front().name, "eax");
   EXPECT_THAT(report.exception.explanation, HasSubstr("wrote 4 bytes to 0x8: eax is 0"));
 }
 
 TEST(ReportBuilds, ThirtyTwoBitSignalFrame) {
+  ZX_NEEDS_PROGRAMS32();
   const Report report = ReportOf(Target("target_fault_32"), "in_handler");
   EXPECT_TRUE(InOrder(report.thread, {"null_write", "handler", "in_handler", "middle", "outer", "main"}))
       << ::testing::PrintToString(Functions(report.thread));
 }
 
 TEST(ReportBuilds, ThirtyTwoBitVdsoIsUnwoundByItsOwnInformation) {
+  ZX_NEEDS_PROGRAMS32();
   const Report report = ReportOf(Target("target_fault_32"), "do_abort");
   EXPECT_EQ(report.thread.frames.front().module, "[vdso]");
   EXPECT_TRUE(AllTrusted(report));
@@ -115,6 +126,7 @@ TEST(ReportBuilds, ThirtyTwoBitVdsoIsUnwoundByItsOwnInformation) {
 }
 
 TEST(ReportBuilds, ThirtyTwoBitAllocatorsLastWordsTellTheReason) {
+  ZX_NEEDS_PROGRAMS32();
   const Report report = ReportOf(Target("target_fault_32"), "bad_free");
   EXPECT_THAT(report.exception.explanation, HasSubstr("the allocator found its memory corrupted in bad_free"));
   EXPECT_TRUE(InOrder(report.thread, {"free", "bad_free", "middle", "outer", "main"}))

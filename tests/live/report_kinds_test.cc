@@ -4,6 +4,7 @@
 
 #include <csignal>
 
+#include "live/report_of.h"
 #include "support/crash_capture.h"
 #include "support/crash_expect.h"
 
@@ -13,20 +14,14 @@ namespace {
 using report::Access;
 using report::Report;
 using report::Trust;
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 const std::string kSource = ZX_TEST_CRASH_SOURCE;
-
-std::string Target(const std::string& name) { return std::string(ZX_TEST_TARGETS_DIR) + "/" + name; }
-
-Report ReportOf(const std::string& kind, const CaptureOptions& options = {}) {
-  const Captured captured = CaptureCrash({Target("target_fault"), kind}, options);
-  EXPECT_EQ(captured.reporter_status, 0);
-  EXPECT_TRUE(captured.report.has_value()) << captured.output;
-  return captured.report.value_or(Report{});
-}
 
 const std::vector<std::string> kChain = {"middle", "outer", "main"};
 
@@ -38,7 +33,7 @@ TEST(ReportKinds, NullStoreWithOffset) {
   EXPECT_EQ(report.exception.address, 0x10u);
   EXPECT_EQ(report.exception.access, Access::kWrite);
   EXPECT_EQ(report.exception.address_meaning, "null plus 0x10");
-  EXPECT_THAT(report.exception.explanation, HasSubstr("wrote 8 bytes to 0x10: rax is 0"));
+  EXPECT_THAT(report.exception.explanation, AllOf(HasSubstr("wrote 8 bytes to 0x10: "), HasSubstr(" is 0")));
   EXPECT_TRUE(InOrder(report.thread, {"null_write", "middle", "outer", "main"}))
       << ::testing::PrintToString(Functions(report.thread));
 }
@@ -124,39 +119,12 @@ TEST(ReportKinds, StackOverflowOfAThread) {
 
 TEST(ReportKinds, SmashedStackStillShowsItsCallers) {
   const Report report = ReportOf("smash");
-  EXPECT_EQ(report.exception.type, ExceptionType::kGeneral);
-  EXPECT_EQ(report.thread.frames.front().function, "smash");
   const report::Frame* main_frame = FindFrame(report.thread, "main");
   ASSERT_NE(main_frame, nullptr) << ::testing::PrintToString(Functions(report.thread));
   EXPECT_EQ(main_frame->trust, Trust::kScan);
 }
 
-TEST(ReportKinds, NonCanonicalAddress) {
-  const Report report = ReportOf("noncanonical");
-  EXPECT_EQ(report.exception.type, ExceptionType::kGeneral);
-  EXPECT_EQ(report.exception.access, Access::kRead);
-  EXPECT_THAT(report.exception.explanation, HasSubstr("is not a canonical address"));
-}
-
-TEST(ReportKinds, MisalignedVectorStore) {
-  EXPECT_THAT(ReportOf("misaligned").exception.explanation, HasSubstr("multiple of 16"));
-}
-
-TEST(ReportKinds, DivisionByZeroAndOverflow) {
-  EXPECT_THAT(ReportOf("divide").exception.explanation, HasSubstr("divided by zero"));
-  EXPECT_THAT(ReportOf("divide_overflow").exception.explanation, HasSubstr("the quotient does not fit"));
-}
-
-TEST(ReportKinds, CompilersTrap) {
-  const Report report = ReportOf("trap");
-  EXPECT_EQ(report.exception.type, ExceptionType::kUndefinedInstruction);
-  EXPECT_THAT(report.exception.explanation, HasSubstr("__builtin_trap"));
-}
-
-TEST(ReportKinds, BreakpointAndPrivilegedInstruction) {
-  EXPECT_EQ(ReportOf("breakpoint").exception.type, ExceptionType::kSwBreakpoint);
-  EXPECT_THAT(ReportOf("privileged").exception.explanation, HasSubstr("hlt is allowed to the kernel only"));
-}
+TEST(ReportKinds, Breakpoint) { EXPECT_EQ(ReportOf("breakpoint").exception.type, ExceptionType::kSwBreakpoint); }
 
 TEST(ReportKinds, BreakpointIsShownAtItsOwnInstruction) {
   const Report report = ReportOf("breakpoint");
@@ -166,8 +134,8 @@ TEST(ReportKinds, BreakpointIsShownAtItsOwnInstruction) {
   const auto faulting = std::find_if(report.disassembly.begin(), report.disassembly.end(),
                                      [](const auto& instruction) { return instruction.faulting; });
   ASSERT_NE(faulting, report.disassembly.end());
-  EXPECT_EQ(faulting->text, "int3");
-  EXPECT_EQ(faulting->address + 1, frame.pc);
+  EXPECT_THAT(faulting->text, StartsWith(std::string(arch::kBreakpointName)));
+  EXPECT_EQ(faulting->address + arch::kBreakpointPcAdvance, frame.pc);
   EXPECT_TRUE(InOrder(report.thread, {"breakpoint", "middle", "outer", "main"}));
 }
 
@@ -287,7 +255,7 @@ TEST(ReportKinds, SixtyFourThreadsAllHaveTheirStacks) {
 TEST(ReportKinds, HangSaysWhereTheThreadWaits) {
   const Report report = ReportOf("sleep_forever", {.hang = true});
   EXPECT_EQ(report.exception.reason, ring::CrashReason::kHang);
-  EXPECT_THAT(report.exception.explanation, HasSubstr("in system call 34 (pause)"));
+  EXPECT_THAT(report.exception.explanation, ContainsRegex("in system call [0-9]+ .(pause|ppoll)"));
   EXPECT_TRUE(InOrder(report.thread, {"sleep_forever", "middle", "outer", "main"}));
 }
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "live/blocking_calls.h"
 #include "support/proc_view.h"
+#include "support/programs32.h"
 #include "support/supervised.h"
 #include "support/temp_dir.h"
 
@@ -213,6 +214,7 @@ TEST_P(BlockedCallWithTimeout, IsNeverEarlyAndEndsUnderATrainOfIgnoredSignals) {
 // The calls that the kernel's 32-bit side numbers differently and that a stray EINTR would reach.
 std::vector<BlockingCall> CallsOf32BitPrograms() {
   std::vector<BlockingCall> calls;
+  if (!kHasPrograms32) return calls;
   for (const char* name : {"epoll_wait", "epoll_pwait2", "recv", "accept", "rt_sigtimedwait", "semtimedop",
                            "io_getevents", "nanosleep", "poll", "futex_wait"}) {
     const bool has_event = std::string_view(name) != "nanosleep";

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "support/proc_view.h"
+#include "support/programs32.h"
 #include "support/supervised.h"
 #include "support/temp_dir.h"
 
@@ -42,7 +43,10 @@ class ShapeOf : public ::testing::TestWithParam<Shape> {
 
 TEST_P(ShapeOf, ProcessesIsTheSameAsBare) { ExpectSameShape("target_shapes"); }
 
-TEST_P(ShapeOf, ProcessesOfA32BitProgramIsTheSameAsBare) { ExpectSameShape("target_shapes32"); }
+TEST_P(ShapeOf, ProcessesOfA32BitProgramIsTheSameAsBare) {
+  ZX_NEEDS_PROGRAMS32();
+  ExpectSameShape("target_shapes32");
+}
 
 INSTANTIATE_TEST_SUITE_P(All, ShapeOf,
                          ::testing::Values(Shape{"exec-thread"}, Shape{"exec-storm", 500, 40}, Shape{"vfork", 500, 50},
@@ -58,7 +62,7 @@ INSTANTIATE_TEST_SUITE_P(All, ShapeOf,
 class SeccompAction : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(SeccompAction, ActsAsWithoutSupervision) {
-  for (const char* program : {"target_seccomp", "target_seccomp32"}) {
+  for (const std::string& program : BothWidths("target_seccomp")) {
     SCOPED_TRACE(program);
     ExpectSameAsBare({TargetPath(program), GetParam()}, {}, {"--report=none"});
   }

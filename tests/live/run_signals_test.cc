@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "support/proc_view.h"
+#include "support/programs32.h"
 #include "support/supervised.h"
 #include "support/temp_dir.h"
 
@@ -17,7 +18,7 @@ std::string UnderscoredName(const ::testing::TestParamInfo<const char*>& info) {
 class JobControl : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(JobControl, GivesTheParentTheSameStatuses) {
-  for (const char* program : {"target_jobs", "target_jobs32"}) {
+  for (const std::string& program : BothWidths("target_jobs")) {
     SCOPED_TRACE(program);
     const Twins twins = ExpectSameAsBare({TargetPath(program), GetParam()});
     EXPECT_NE(twins.bare.out, "");
@@ -50,7 +51,10 @@ class Signals : public ::testing::TestWithParam<SignalCase> {
 
 TEST_P(Signals, AreTheSameAsBare) { ExpectSameSignals("target_signals"); }
 
-TEST_P(Signals, Of32BitProgramsAreTheSameAsBare) { ExpectSameSignals("target_signals32"); }
+TEST_P(Signals, Of32BitProgramsAreTheSameAsBare) {
+  ZX_NEEDS_PROGRAMS32();
+  ExpectSameSignals("target_signals32");
+}
 
 INSTANTIATE_TEST_SUITE_P(All, Signals,
                          ::testing::Values(SignalCase{"info"}, SignalCase{"faults"},
@@ -63,7 +67,7 @@ INSTANTIATE_TEST_SUITE_P(All, Signals,
 class FatalSignal : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(FatalSignal, KillsAsBareAndIsReportedOnce) {
-  for (const char* program : {"target_signals", "target_signals32"}) {
+  for (const std::string& program : BothWidths("target_signals")) {
     SCOPED_TRACE(program);
     const Twins twins = RunTwins({TargetPath(program), GetParam()}, {}, {"--report=json"});
     EXPECT_EQ(DescribeStatus(twins.bare.status), DescribeStatus(twins.supervised.status));

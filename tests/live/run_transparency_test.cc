@@ -11,10 +11,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
 #include "support/proc_view.h"
+#include "support/programs32.h"
 #include "support/supervised.h"
 #include "support/temp_dir.h"
 
@@ -27,7 +29,7 @@ void ExpectExit(const Outcome& outcome, int code) {
 
 std::string WithoutPid(const std::string& text) { return Replaced(text, "^pid [0-9]+\r?\n", ""); }
 
-class IdentityOf : public ::testing::TestWithParam<const char*> {};
+class IdentityOf : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(IdentityOf, ProgramWithPipesIsTheSameAsBare) {
   const Twins twins = ExpectSameAsBare({TargetPath(GetParam())}, {}, {}, WithoutPid);
@@ -82,7 +84,7 @@ TEST_P(IdentityOf, ProgramWithUnusualAttributesIsTheSameAsBare) {
   EXPECT_NE(supervised.find("signal 10 ignored 0 flags 0 blocked 1 pending 1"), std::string::npos);
 }
 
-INSTANTIATE_TEST_SUITE_P(Machine, IdentityOf, ::testing::Values("target_identity", "target_identity32"));
+INSTANTIATE_TEST_SUITE_P(Machine, IdentityOf, ::testing::ValuesIn(BothWidths("target_identity")));
 
 TEST(RunTransparency, ProgramRunsInThePidOfZxctl) {
   ChildProcess child(Supervised({TargetPath("target_identity")}));
@@ -151,7 +153,7 @@ TEST(RunTransparency, DeathByEverySignalLeavesTheSameStatusAndCoreFile) {
 class WayToEnd : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(WayToEnd, LeavesTheSameStatus) {
-  for (const char* program : {"target_end", "target_end32"}) {
+  for (const std::string& program : BothWidths("target_end")) {
     Argv argv = {TargetPath(program)};
     for (const std::string& word : SplitLines(Replaced(GetParam(), " ", "\n"))) argv.push_back(word);
     SCOPED_TRACE(program);

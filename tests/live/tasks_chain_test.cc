@@ -6,7 +6,9 @@
 #include <fstream>
 #include <iterator>
 
+#include "general_registers.h"
 #include "live/zx_tasks.h"
+#include "machine_faults.h"
 #include "support/child_process.h"
 #include "support/handles.h"
 #include "support/proc_view.h"
@@ -248,8 +250,7 @@ TEST_P(GivesUp, AndTheExceptionIsAboutTheFirstFault) {
   zx_exception_report_t report = {};
   ASSERT_EQ(program.thread.get_info(ZX_INFO_THREAD_EXCEPTION_REPORT, &report, sizeof(report)), ZX_OK);
   EXPECT_EQ(report.header.type, ZX_EXCP_FATAL_PAGE_FAULT);
-  EXPECT_EQ(report.context.arch.x86_64.cr2, info.first_address);
-  EXPECT_EQ(report.context.arch.u.x86_64.cr2, info.first_address);
+  EXPECT_EQ(FaultAddressOf(report.context.arch), info.first_address);
   EXPECT_EQ(program.thread.resume(kTryNext), ZX_OK) << zxl_last_error();
   AwaitEnd(program.process);
   EXPECT_EQ(WTERMSIG(WaitStatusOf(program.process)), SIGSEGV);
@@ -310,20 +311,11 @@ std::vector<SignalCase> SignalCases() {
        .type = ZX_EXCP_FATAL_PAGE_FAULT,
        .signo = SIGSEGV,
        .has_address = true},
-      {.name = "GeneralProtection", .argv = Fault("noncanonical"), .type = ZX_EXCP_GENERAL, .signo = SIGSEGV},
-      {.name = "Privileged", .argv = Fault("privileged"), .type = ZX_EXCP_GENERAL, .signo = SIGSEGV},
       {.name = "PastTheEndOfAFile",
        .argv = Fault("past_eof"),
        .type = ZX_EXCP_FATAL_PAGE_FAULT,
        .signo = SIGBUS,
        .has_address = true},
-      {.name = "UndefinedInstruction",
-       .argv = Fault("trap"),
-       .type = ZX_EXCP_UNDEFINED_INSTRUCTION,
-       .signo = SIGILL,
-       .has_address = true},
-      {.name = "Division", .argv = Fault("divide"), .type = ZX_EXCP_GENERAL, .signo = SIGFPE, .has_address = true},
-      {.name = "Breakpoint", .argv = Fault("breakpoint"), .type = ZX_EXCP_SW_BREAKPOINT, .signo = SIGTRAP},
       {.name = "SeccompTrap",
        .argv = {TargetPath("target_seccomp"), "trap-unhandled"},
        .type = ZX_EXCP_POLICY_ERROR,
@@ -331,6 +323,13 @@ std::vector<SignalCase> SignalCases() {
        .has_address = true},
       {.name = "Abort", .argv = Fault("do_abort"), .type = ZX_EXCP_GENERAL, .signo = SIGABRT, .is_sent = true},
   };
+  for (const MachineFault& own : kMachineFaults) {
+    cases.push_back({.name = own.name,
+                     .argv = Fault(own.fault),
+                     .type = own.type,
+                     .signo = own.signo,
+                     .has_address = own.has_address});
+  }
   const std::vector<std::pair<const char*, int>> kSentThatDumpCore = {
       {"SEGV", SIGSEGV}, {"ILL", SIGILL},   {"BUS", SIGBUS},  {"FPE", SIGFPE},
       {"TRAP", SIGTRAP}, {"QUIT", SIGQUIT}, {"XCPU", SIGXCPU}};

@@ -13,6 +13,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "arch/arch.h"
+#include "general_registers.h"
 #include "live/zx_tasks.h"
 #include "support/proc_view.h"
 #include "support/supervised.h"
@@ -93,7 +95,7 @@ uint64_t FindSystemCall(const zx::Process& process, uint64_t from) {
   std::vector<uint8_t> code(size_t{1} << 18);
   size_t actual = 0;
   EXPECT_EQ(zx_process_read_memory(process.get(), from, code.data(), code.size(), &actual), ZX_OK) << zxl_last_error();
-  const uint8_t instruction[] = {0x0f, 0x05};
+  const auto instruction = arch::kSystemCallInstruction;
   const auto end = code.begin() + static_cast<ptrdiff_t>(actual);
   const auto found = std::search(code.begin(), end, std::begin(instruction), std::end(instruction));
   return found == end ? 0 : from + static_cast<uint64_t>(found - code.begin());
@@ -107,10 +109,9 @@ TEST(Starting, AllRegistersCanBeSet) {
   ASSERT_EQ(NextPacket(port).type, ZX_EXCP_THREAD_STARTING);
   zx_thread_state_general_regs_t registers = {};
   ASSERT_EQ(program.thread.read_state(ZX_THREAD_STATE_GENERAL_REGS, &registers, sizeof(registers)), ZX_OK);
-  registers.rip = FindSystemCall(program.process, registers.rip);
-  ASSERT_NE(registers.rip, 0U);
-  registers.rax = SYS_exit_group;
-  registers.rdi = 42;
+  PcOf(registers) = FindSystemCall(program.process, PcOf(registers));
+  ASSERT_NE(PcOf(registers), 0U);
+  SetCall(registers, SYS_exit_group, 42);
   ASSERT_EQ(program.thread.write_state(ZX_THREAD_STATE_GENERAL_REGS, &registers, sizeof(registers)), ZX_OK)
       << zxl_last_error();
   ASSERT_EQ(program.thread.resume_from_exception(port, 0), ZX_OK) << zxl_last_error();
@@ -256,7 +257,8 @@ TEST_P(ForkedChild, IsRefusedAndHurtsNobody) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, ForkedChild,
-                         testing::Values([] { return fork(); }, [] { return static_cast<pid_t>(syscall(SYS_fork)); }));
+                         testing::Values([] { return fork(); },
+                                         [] { return static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)); }));
 
 std::vector<int> SocketsOf(pid_t pid) {
   std::vector<int> fds;

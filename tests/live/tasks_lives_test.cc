@@ -11,8 +11,10 @@
 #include <string>
 #include <thread>
 
+#include "general_registers.h"
 #include "live/zx_tasks.h"
 #include "support/proc_view.h"
+#include "support/programs32.h"
 #include "support/supervised.h"
 #include "support/temp_dir.h"
 
@@ -355,14 +357,15 @@ TEST(Memory, CanBeHadAfterTheLeaderHasEnded) {
   ASSERT_EQ(thread.read_state(ZX_THREAD_STATE_GENERAL_REGS, &registers, sizeof(registers)), ZX_OK);
   uint64_t word = 0;
   size_t actual = 0;
-  EXPECT_EQ(program.process.read_memory(registers.rsp, &word, sizeof(word), &actual), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(program.process.read_memory(SpOf(registers), &word, sizeof(word), &actual), ZX_OK) << zxl_last_error();
   EXPECT_EQ(actual, sizeof(word));
-  EXPECT_EQ(program.process.write_memory(registers.rsp, &word, sizeof(word), &actual), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(program.process.write_memory(SpOf(registers), &word, sizeof(word), &actual), ZX_OK) << zxl_last_error();
   EXPECT_EQ(actual, sizeof(word));
   EXPECT_EQ(program.process.read_memory(0, &word, sizeof(word), &actual), ZX_ERR_NO_MEMORY);
 }
 
 TEST(Registers, Of32BitCodeAreNotSupported) {
+  ZX_NEEDS_PROGRAMS32();
   const Program program = Spawn({TargetPath("target_fault_32"), "null_read"});
   const zx::Port port = MakePort();
   ASSERT_EQ(program.process.bind_exception_port(port, 1, 0), ZX_OK);

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "general_registers.h"
 #include "live/zx_tasks.h"
 #include "support/child_process.h"
 #include "support/faults.h"
@@ -137,8 +138,8 @@ TEST(StartsAndExits, RegistersCanBeReadAndWrittenAtAStartAndNotAtAnExit) {
   const zx::Thread thread = debugged.Next(ZX_EXCP_THREAD_STARTING);
   zx_thread_state_general_regs_t registers = {};
   EXPECT_EQ(thread.read_state(ZX_THREAD_STATE_GENERAL_REGS, &registers, sizeof(registers)), ZX_OK) << zxl_last_error();
-  EXPECT_NE(registers.rip, 0U);
-  EXPECT_NE(registers.rsp, 0U);
+  EXPECT_NE(PcOf(registers), 0U);
+  EXPECT_NE(SpOf(registers), 0U);
   EXPECT_EQ(thread.write_state(ZX_THREAD_STATE_GENERAL_REGS, &registers, sizeof(registers)), ZX_OK) << zxl_last_error();
   EXPECT_EQ(thread.resume(ZX_RESUME_EXCEPTION), ZX_OK);
   const zx::Thread exits = debugged.Next(ZX_EXCP_THREAD_EXITING);

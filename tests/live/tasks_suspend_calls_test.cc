@@ -112,6 +112,19 @@ class Twin {
     ++suspends_;
     meanwhile();
   }
+  // Has it make a thread, which goes again, once it is blocked, or while it takes a signal there.
+  void LendOnce(bool with_signal = false) {
+    AwaitBlocked();
+    if (Ended()) return;
+    if (with_signal) Signal();
+    if (first_suspend_ns_ == 0) first_suspend_ns_ = MonotonicNs();
+    zx_handle_t made = ZX_HANDLE_INVALID;
+    const zx_status_t status = zx_thread_create(process_.get(), "made", 4, 0, &made);
+    // It may have come to its end meanwhile.
+    EXPECT_TRUE(status == ZX_OK || status == ZX_ERR_BAD_STATE) << zxl_last_error();
+    zx_handle_close(made);
+    ++suspends_;
+  }
   void Signal() const { child_.Signal(SIGUSR1); }
   void AwaitCaught() { EXPECT_TRUE(child_.Expect("caught")) << child_.err(); }
   void Complete() { child_.Send("g"); }
@@ -169,14 +182,22 @@ void ExpectSameEnd(const Pair& pair, const Outcome& bare, const Outcome& suspend
 class SuspendedCallWithEvent : public ::testing::TestWithParam<BlockingCall> {};
 class SuspendedCallWithTimeout : public ::testing::TestWithParam<BlockingCall> {};
 
-TEST_P(SuspendedCallWithEvent, ReturnsWhatTheTwinReturns) {
-  std::vector<Pair> pairs = Start(GetParam(), kEventCells);
+// What is done to the twin again and again; the last time, in some cells, with a signal in the middle.
+using Disturb = void (*)(Twin& twin, bool with_signal);
+
+void SuspendWith(Twin& twin, bool with_signal) {
+  twin.SuspendOnce([&] {
+    if (with_signal) twin.Signal();
+  });
+}
+
+void LendWith(Twin& twin, bool with_signal) { twin.LendOnce(with_signal); }
+
+void ExpectWhatTheTwinReturns(const BlockingCall& call, Disturb disturb) {
+  std::vector<Pair> pairs = Start(call, kEventCells);
   for (int round = 1; round <= kSuspends; ++round) {
     for (const Pair& pair : pairs) {
-      const bool with_signal = round == kSuspends && pair.cell.end == End::kSignalDuring;
-      pair.suspended->SuspendOnce([&] {
-        if (with_signal) pair.suspended->Signal();
-      });
+      disturb(*pair.suspended, round == kSuspends && pair.cell.end == End::kSignalDuring);
     }
   }
   for (const Pair& pair : pairs) {
@@ -201,6 +222,10 @@ TEST_P(SuspendedCallWithEvent, ReturnsWhatTheTwinReturns) {
   for (const Pair& pair : pairs) ExpectSameEnd(pair, pair.bare->Finish(), pair.suspended->Finish());
 }
 
+TEST_P(SuspendedCallWithEvent, ReturnsWhatTheTwinReturns) { ExpectWhatTheTwinReturns(GetParam(), SuspendWith); }
+
+TEST_P(SuspendedCallWithEvent, AlsoWhenItsThreadLendsItself) { ExpectWhatTheTwinReturns(GetParam(), LendWith); }
+
 TEST_P(SuspendedCallWithTimeout, IsNeverEarlyAndLateByNoMoreThanItHadWaitedBefore) {
   const Canary canary;
   const std::vector<Pair> pairs = Start(GetParam(), {{.end = End::kTimeout, .disposition = "ignore"}});
@@ -222,6 +247,21 @@ TEST_P(SuspendedCallWithTimeout, IsNeverEarlyAndLateByNoMoreThanItHadWaitedBefor
       << " ns, bare: " << bare.out;
   RecordProperty("late_us", static_cast<int>((elapsed - kTimeoutMs * kNsPerMs) / kNsPerUs));
   RecordProperty("suspends", pair.suspended->suspends());
+}
+
+TEST_P(SuspendedCallWithTimeout, IsNeverEarlyWhenItsThreadLendsItself) {
+  const Canary canary;
+  const std::vector<Pair> pairs = Start(GetParam(), {{.end = End::kTimeout, .disposition = "ignore"}});
+  const Pair& pair = pairs.front();
+  for (int round = 0; round < kSuspends; ++round) pair.suspended->LendOnce();
+  const Outcome bare = pair.bare->Finish();
+  const Outcome suspended = pair.suspended->Finish();
+  ExpectSameEnd(pair, bare, suspended);
+  EXPECT_EQ(suspended.out.find("early 1"), std::string::npos) << suspended.out;
+  const int64_t waited = pair.suspended->first_suspend_ns() - NumberAfter(suspended.out, "began-ns");
+  const int64_t elapsed = NumberAfter(suspended.out, "elapsed-ms") * kNsPerMs;
+  EXPECT_LE(elapsed, kTimeoutMs * kNsPerMs + waited + kLateNs + canary.SlackNs(pair.suspended->tracer()))
+      << "loans: " << pair.suspended->suspends() << ", bare: " << bare.out;
 }
 
 // However long it had waited before. Returns by how much it was late beyond what may be.

@@ -13,6 +13,7 @@
 #include <filesystem>
 
 #include "base/clock.h"
+#include "general_registers.h"
 #include "support/child_process.h"
 #include "support/handles.h"
 #include "support/proc_view.h"
@@ -81,8 +82,8 @@ TEST(Suspend, LeavesRegistersAndMemoryAsTheyWere) {
   for (int i = 0; i < 200; ++i) {
     const TaskHandle token = SuspendAndAwait(spinner);
     const auto registers = RegistersOf(spinner);
-    EXPECT_EQ(registers.rbx, 0x2222U);
-    EXPECT_EQ(registers.r15, 0xffffU);
+    EXPECT_EQ(SecondKnown(registers), 0x2222U);
+    EXPECT_EQ(LastKnown(registers), 0xffffU);
   }
   held.Go();
   EXPECT_TRUE(held.child().Expect("registers 0 bytes 0")) << held.child().out();
@@ -111,11 +112,12 @@ TEST(Suspend, WrittenRegistersAreWhereABlockedThreadGoesOn) {
   TaskHandle token = SuspendAndAwait(victim);
   auto registers = RegistersOf(victim);
   // The call returns at once, with this result.
-  registers.rax = 1;
+  SetReturned(registers, 1);
   EXPECT_EQ(zx_thread_write_state(victim.get(), ZX_THREAD_STATE_GENERAL_REGS, &registers, sizeof(registers)), ZX_OK);
-  const auto pc = registers.rip;
+  const auto pc = PcOf(registers);
   token = SuspendAndAwait(victim);
-  EXPECT_EQ(RegistersOf(victim).rip, pc);
+  auto now = RegistersOf(victim);
+  EXPECT_EQ(PcOf(now), pc);
   token.Close();
   held.Go();
   EXPECT_TRUE(held.child().Expect("joined"));

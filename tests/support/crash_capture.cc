@@ -1,11 +1,9 @@
 #include "support/crash_capture.h"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +19,7 @@
 #include "report/render_json.h"
 #include "ring/channel.h"
 #include "ring/protocol.h"
+#include "supervisor/linux_registers.h"
 
 namespace zxctl::test {
 namespace {
@@ -33,12 +32,9 @@ struct Tracee {
   UniqueFd output;  // our end of its standard output
 };
 
-arch::Registers ReadRegisters(pid_t tid) {
+arch::Registers RegistersOf(pid_t tid) {
   arch::Registers registers{};
-  iovec vector{&registers, sizeof(registers)};
-  ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &vector);
-  // A 32-bit thread's set is a smaller one; the tracer asks for the 64-bit view, as PTRACE_GETREGS gives it.
-  if (vector.iov_len != sizeof(registers)) ptrace(PTRACE_GETREGS, tid, nullptr, &registers);
+  (void)ReadRegisters(tid, registers);
   return registers;
 }
 
@@ -101,14 +97,14 @@ std::vector<pid_t> ThreadsOf(pid_t pid) {
 
 // Stops the other threads and reads their registers; `stopped` is in a stop already.
 std::vector<ring::ThreadRecord> StopThreads(pid_t pid, pid_t stopped) {
-  std::vector<ring::ThreadRecord> records = {{.tid = stopped, .has_registers = 1, .registers = ReadRegisters(stopped)}};
+  std::vector<ring::ThreadRecord> records = {{.tid = stopped, .has_registers = 1, .registers = RegistersOf(stopped)}};
   for (const pid_t tid : ThreadsOf(pid)) {
     if (tid == stopped) continue;
     ptrace(PTRACE_INTERRUPT, tid, nullptr, nullptr);
     int status = 0;
     const bool is_stopped = waitpid(tid, &status, __WALL) == tid && WIFSTOPPED(status);
     records.push_back({.tid = tid, .has_registers = is_stopped ? 1 : 0});
-    if (is_stopped) records.back().registers = ReadRegisters(tid);
+    if (is_stopped) records.back().registers = RegistersOf(tid);
   }
   std::sort(records.begin() + 1, records.end(), [](const auto& a, const auto& b) { return a.tid < b.tid; });
   return records;
@@ -205,7 +201,7 @@ class Follower {
     if (IsCaught(tid, signo)) {
       if (IsSynchronousFault(ReadSignal(tid))) {
         first_ = ReadSignal(tid);
-        first_registers_ = ReadRegisters(tid);
+        first_registers_ = RegistersOf(tid);
       }
       ptrace(PTRACE_CONT, tid, nullptr, signo);
       return std::nullopt;

@@ -46,7 +46,11 @@ OpResult FakePtraceOps::SetOptions(pid_t tid, uint64_t options) {
 
 OpResult FakePtraceOps::Resume(pid_t tid, ResumeMode mode, int signo) {
   if (FakeTracee* tracee = Living(tid); tracee != nullptr) tracee->stopped = false;
-  return Record(mode == ResumeMode::kContinue ? "cont" : "syscall", tid, fmt::format(" {}", signo));
+  const char* const name = mode == ResumeMode::kContinue       ? "cont"
+                           : mode == ResumeMode::kUntilSyscall ? "syscall"
+                           : mode == ResumeMode::kStep         ? "step"
+                                                               : "skip";
+  return Record(name, tid, fmt::format(" {}", signo));
 }
 
 OpResult FakePtraceOps::Listen(pid_t tid) { return Record("listen", tid); }
@@ -67,7 +71,37 @@ OpResult FakePtraceOps::SetRegisters(pid_t tid, const arch::Registers& registers
 
 size_t FakePtraceOps::GetRegisterSet(pid_t /*tid*/, uint32_t /*note_type*/, std::span<std::byte> /*out*/) { return 0; }
 
+OpResult FakePtraceOps::SetRegisterSet(pid_t tid, uint32_t /*note_type*/, std::span<const std::byte> /*in*/) {
+  return Record("setset", tid);
+}
+
 OpResult FakePtraceOps::BlockSignals(pid_t tid) { return Record("block", tid); }
+
+OpResult FakePtraceOps::GetSignalMask(pid_t tid, uint64_t& out) {
+  const FakeTracee* tracee = Living(tid);
+  if (tracee == nullptr) return OpResult(ESRCH);
+  out = tracee->signal_mask;
+  return {};
+}
+
+OpResult FakePtraceOps::SetSignalMask(pid_t tid, uint64_t mask) {
+  if (FakeTracee* tracee = Living(tid); tracee != nullptr) tracee->signal_mask = mask;
+  return Record("setmask", tid);
+}
+
+OpResult FakePtraceOps::SetSiginfo(pid_t tid, const siginfo_t& info) {
+  if (FakeTracee* tracee = Living(tid); tracee != nullptr) tracee->siginfo = info;
+  return Record("setsiginfo", tid);
+}
+
+uint64_t FakePtraceOps::ReadPendingSignals(pid_t tid) {
+  const FakeTracee* tracee = Living(tid);
+  return tracee == nullptr ? 0 : tracee->pending_signals;
+}
+
+void FakePtraceOps::SendSignal(pid_t /*tgid*/, pid_t tid, int signo) {
+  (void)Record("send", tid, fmt::format(" {}", signo));
+}
 
 OpResult FakePtraceOps::GetSiginfo(pid_t tid, siginfo_t& out) {
   FakeTracee* tracee = Living(tid);
@@ -87,6 +121,13 @@ OpResult FakePtraceOps::IsCompatCall(pid_t tid, bool& out) {
   FakeTracee* tracee = Living(tid);
   if (tracee == nullptr) return OpResult(ESRCH);
   out = tracee->compat;
+  return {};
+}
+
+OpResult FakePtraceOps::RecoverCall(pid_t tid, arch::Registers& registers) {
+  const FakeTracee* tracee = Living(tid);
+  if (tracee == nullptr) return OpResult(ESRCH);
+  arch::SetFirstArgument(registers, tracee->first_argument);
   return {};
 }
 

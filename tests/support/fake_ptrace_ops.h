@@ -27,8 +27,11 @@ struct FakeTracee {
   uint64_t event_message = 0;
   uint64_t options = 0;
   siginfo_t siginfo{};
+  uint64_t signal_mask = 0;
+  uint64_t pending_signals = 0;
   arch::Registers registers{};
   bool compat = false;
+  uint64_t first_argument = 0;  // of the call that has ended, on machines whose registers lose it
   std::string stat_line;
   std::optional<SleepLook> sleep;
   std::optional<SleepLook> stands;  // looked at next
@@ -43,7 +46,7 @@ class FakePtraceOps : public PtraceOps {
  public:
   std::map<pid_t, FakeTracee> tracees;
   // "cont 12 11", "syscall 12 0", "listen 12", "interrupt 12", "detach 12 0", "setregs 12", "setoptions 12", "kill 12",
-  // "block 12".
+  // "block 12", "setmask 12", "setsiginfo 12", "send 12 64".
   std::vector<std::string> calls;
   int seize_error = 0;
   bool lost_privileges = false;
@@ -63,10 +66,18 @@ class FakePtraceOps : public PtraceOps {
   OpResult GetRegisters(pid_t tid, arch::Registers& out) override;
   OpResult SetRegisters(pid_t tid, const arch::Registers& registers) override;
   size_t GetRegisterSet(pid_t tid, uint32_t note_type, std::span<std::byte> out) override;
+  OpResult SetRegisterSet(pid_t tid, uint32_t note_type, std::span<const std::byte> in) override;
   OpResult BlockSignals(pid_t tid) override;
+  OpResult GetSignalMask(pid_t tid, uint64_t& out) override;
+  OpResult SetSignalMask(pid_t tid, uint64_t mask) override;
+  OpResult SetSiginfo(pid_t tid, const siginfo_t& info) override;
+  uint64_t ReadPendingSignals(pid_t tid) override;
+  void SendSignal(pid_t tgid, pid_t tid, int signo) override;
   OpResult GetSiginfo(pid_t tid, siginfo_t& out) override;
+  uint64_t FindRseq(pid_t /*tid*/) override { return 0; }
   OpResult GetEventMessage(pid_t tid, uint64_t& out) override;
   OpResult IsCompatCall(pid_t tid, bool& out) override;
+  OpResult RecoverCall(pid_t tid, arch::Registers& registers) override;
   WaitResult Wait(pid_t tid) override;
   std::optional<TaskFacts> ReadFacts(pid_t tid) override;
   bool MayMakeThread(pid_t tid) override;
@@ -79,7 +90,7 @@ class FakePtraceOps : public PtraceOps {
   int ReadSeccompMode(pid_t tid) override;
   size_t ReadMemory(pid_t tid, uint64_t address, void* out, size_t size) override;
   size_t WriteMemory(pid_t tid, uint64_t address, const void* in, size_t size) override;
-  std::pair<uint64_t, uint64_t> FindVdso(pid_t /*pid*/) override { return {}; }
+  std::pair<uint64_t, uint64_t> FindVdso(pid_t /*tid*/) override { return {}; }
   int64_t SocketTimeoutNs(pid_t tgid, int fd, bool receive) override;
   bool IsLocalSocket(pid_t tgid, int fd) override;
   bool LostPrivileges(pid_t tgid) override;

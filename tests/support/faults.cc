@@ -15,7 +15,8 @@ bool Faults(const std::function<void()>& call) {
   struct sigaction old = {};
   action.sa_handler = [](int) { siglongjmp(g_after_fault, 1); };
   sigaction(SIGSEGV, &action, &old);
-  bool faulted = true;
+  // What has changed after sigsetjmp() is kept by a jump back only if it is volatile.
+  volatile bool faulted = true;
   if (sigsetjmp(g_after_fault, 1) == 0) {
     call();
     faulted = false;

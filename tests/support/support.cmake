@@ -8,7 +8,8 @@ zx_library(zx_test_support
     ${CMAKE_CURRENT_LIST_DIR}/temp_dir.cc
     ${CMAKE_CURRENT_LIST_DIR}/twin_dirs.cc
   LIBS zx_base GTest::gtest)
-target_include_directories(zx_test_support PUBLIC ${CMAKE_SOURCE_DIR}/tests)
+target_include_directories(zx_test_support PUBLIC ${CMAKE_SOURCE_DIR}/tests ${CMAKE_SOURCE_DIR}/tests/support/machine/${ZX_ARCH})
+target_compile_definitions(zx_test_support PUBLIC ZX_TEST_PROGRAMS32=$<BOOL:${ZX_PROGRAMS32}>)
 target_compile_definitions(zx_test_support PRIVATE
   ZX_TEST_BIN_DIR="${CMAKE_BINARY_DIR}/bin"
   ZX_TEST_TARGETS_DIR="${CMAKE_BINARY_DIR}/targets"

@@ -8,6 +8,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "machine_registers.h"
+
 namespace zxctl {
 namespace {
 
@@ -17,7 +19,7 @@ int SignalStop(int signo) { return (signo << 8) | 0x7f; }
 // Its next instruction is the call that ends it.
 bool MakesExitCall(const arch::Registers& registers) {
   arch::Registers exiting = registers;
-  arch::SetSystemCall(exiting, arch::Pc(registers), SYS_exit, 0);
+  arch::SetSystemCall(exiting, arch::Pc(registers), SYS_exit, {0});
   return std::memcmp(&exiting, &registers, sizeof(registers)) == 0;
 }
 
@@ -61,7 +63,7 @@ std::vector<pid_t> TaskWorld::LeftBehind() const {
 void TaskWorld::AddThread(pid_t tid, pid_t tgid) {
   FakeTracee& tracee = tracees[tid];
   tracee.tgid = tgid;
-  arch::SetSystemCall(tracee.registers, kCodeAddress, SYS_getpid, 0);
+  arch::SetSystemCall(tracee.registers, kCodeAddress, SYS_getpid, {0});
   // Where a system call instruction has just been.
   arch::CodeBytes code = arch::kSystemCallInstruction;
   tracee.memory[arch::Pc(tracee.registers) - code.size()].assign(code.begin(), code.end());
@@ -117,7 +119,7 @@ void TaskWorld::Exit(pid_t tid) {
   if (tracee == nullptr) return;
   if ((tracee->options & PTRACE_O_TRACEEXIT) == 0) return End(tid, 0);
   exiting_.insert(tid);
-  tracee->registers.orig_rax = SYS_exit;
+  test::SetCallInside(tracee->registers, SYS_exit);
   tracee->event_message = 0;
   tracee->statuses.push_back(EventStop(PTRACE_EVENT_EXIT));
 }

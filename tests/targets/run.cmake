@@ -10,6 +10,9 @@ endfunction()
 
 # The same program for the machine's 32-bit mode.
 function(zx_run_target32 name)
+  if(NOT ZX_PROGRAMS32)
+    return()
+  endif()
   zx_target_program(${name}32 SOURCES ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/${name}.c FLAGS -m32 LINK -m32)
   target_compile_options(${name}32 PRIVATE -std=gnu11)
   set(zx_run_targets ${zx_run_targets} ${name}32 PARENT_SCOPE)

@@ -40,6 +40,8 @@ static long Select(void) {
   struct timeval value = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
 #ifdef __i386__
   return syscall(SYS__newselect, fd + 1, &set, NULL, NULL, timeout_ms ? &value : NULL);
+#elif !defined(SYS_select)
+  return select(fd + 1, &set, NULL, NULL, timeout_ms ? &value : NULL);
 #else
   return syscall(SYS_select, fd + 1, &set, NULL, NULL, timeout_ms ? &value : NULL);
 #endif

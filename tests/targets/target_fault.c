@@ -12,6 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "target_machine.h"
+
 #define NOINLINE __attribute__((noinline, noclone))
 
 struct Node {
@@ -92,6 +94,14 @@ NOINLINE void misaligned(void) {
   __asm__ volatile("movaps %%xmm0,(%0)" : : "r"(p) : "memory");
   sink++;
 }
+#elif defined(__aarch64__)
+NOINLINE void misaligned(void) {
+  static char room[64] __attribute__((aligned(16)));
+  char* p = room + 4;
+  long value;
+  __asm__ volatile("ldxr %0, [%1]" : "=r"(value) : "r"(p) : "memory");
+  sink = value;
+}
 #else
 NOINLINE void misaligned(void) {}
 #endif
@@ -109,12 +119,12 @@ NOINLINE void divide_overflow(void) {
 NOINLINE void trap(void) { __builtin_trap(); }
 
 NOINLINE void breakpoint(void) {
-  __asm__ volatile("int3");  // mark: breakpoint
+  ZX_BREAKPOINT();  // mark: breakpoint
   sink++;
 }
 
 NOINLINE void privileged(void) {
-  __asm__ volatile("hlt");
+  ZX_PRIVILEGED_INSTRUCTION();
   sink++;
 }
 
@@ -198,11 +208,18 @@ NOINLINE void inlined(void) {
   sink++;
 }
 
+// A function that makes a frame and writes to null.
 #if defined(__x86_64__)
 // push %rbp; mov %rsp,%rbp; xor %eax,%eax; mov %rax,(%rax)
 static const unsigned char kJitCode[] = {0x55, 0x48, 0x89, 0xe5, 0x31, 0xc0, 0x48, 0x89, 0x00};
-#else
+#elif defined(__i386__)
 static const unsigned char kJitCode[] = {0x55, 0x89, 0xe5, 0x31, 0xc0, 0x89, 0x00};
+#elif defined(__aarch64__)
+// stp x29, x30, [sp, #-16]!; mov x29, sp; mov x0, #0; str x0, [x0]
+static const unsigned kJitCode[] = {0xa9bf7bfd, 0x910003fd, 0xd2800000, 0xf9000000};
+#elif defined(__riscv)
+// addi sp, sp, -16; sd ra, 8(sp); sd s0, 0(sp); addi s0, sp, 16; sd zero, 0(zero)
+static const unsigned kJitCode[] = {0xff010113, 0x00113423, 0x00813023, 0x01010413, 0x00003023};
 #endif
 
 static char* map_jit_code(void) {
@@ -247,12 +264,19 @@ NOINLINE void* wait_forever(void* tid) {
   return tid;
 }
 
+// What pause() calls.
+#ifdef SYS_pause
+enum { kPauseCall = SYS_pause };
+#else
+enum { kPauseCall = SYS_ppoll };
+#endif
+
 // Until the thread is in the call, and not on its way there.
 static void await_pause(pid_t tid) {
   char path[64];
   int call = -1;
   snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
-  while (call != SYS_pause) {
+  while (call != kPauseCall) {
     FILE* file = fopen(path, "r");
     if (file == NULL || fscanf(file, "%d", &call) != 1) call = -1;
     if (file != NULL) fclose(file);

@@ -20,6 +20,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "target_machine.h"
+
 static int count;
 static sigset_t set;
 
@@ -157,8 +159,8 @@ static volatile int zero;
 static void ReadNull(void) { zero = *(volatile int*)16; }
 static void WriteReadOnly(void) { *(volatile char*)page = 1; }
 static void Divide(void) { zero = 100 / zero; }
-static void Illegal(void) { __asm__ volatile("ud2"); }
-static void Breakpoint(void) { __asm__ volatile("int3"); }
+static void Illegal(void) { ZX_UNDEFINED_INSTRUCTION(); }
+static void Breakpoint(void) { ZX_BREAKPOINT(); }
 #ifdef __x86_64__
 static void NonCanonical(void) { zero = *(volatile int*)0x8000000000000000; }
 static void Step(void) { __asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; nop; nop" ::: "memory", "cc"); }
@@ -176,7 +178,7 @@ static void Faults(void) {
   Provoke("read of null", ReadNull);
   Provoke("write to a read-only page", WriteReadOnly);
   zero = 0;
-  Provoke("division by zero", Divide);
+  Provoke("division by zero", Divide);  // a fault on x86 only
   Provoke("undefined instruction", Illegal);
   Provoke("breakpoint", Breakpoint);
 #ifdef __x86_64__
@@ -198,15 +200,9 @@ static void ManyFaults(void) {
 static atomic_int repaired;
 
 static void Repair(int signo, siginfo_t* info, void* context) {
-  (void)signo, (void)info, (void)context;
+  (void)signo, (void)info;
   atomic_fetch_add(&repaired, 1);
-#ifdef __x86_64__
-  ((ucontext_t*)context)->uc_mcontext.gregs[REG_RIP] += 2;
-  ((ucontext_t*)context)->uc_mcontext.gregs[REG_RAX] = 7;
-#else
-  ((ucontext_t*)context)->uc_mcontext.gregs[REG_EIP] += 2;
-  ((ucontext_t*)context)->uc_mcontext.gregs[REG_EAX] = 7;
-#endif
+  ZX_SKIP_UNDEFINED_AND_RETURN((ucontext_t*)context, 7);
 }
 
 static void ChangedContext(void) {
@@ -214,7 +210,7 @@ static void ChangedContext(void) {
   Catch(SIGILL, Repair, 0);
   for (int i = 0; i < count; i++) {
     int value = 3;
-    __asm__ volatile("ud2" : "+a"(value));
+    ZX_UNDEFINED_INSTRUCTION_RETURNING(value);
     wrong += value != 7;
   }
   printf("repaired %d wrong %d\n", atomic_load(&repaired), wrong);

@@ -16,7 +16,8 @@
 static char** arguments;
 
 static void Fork(int fd) {
-  const int32_t pid = (int32_t)syscall(SYS_fork);
+  // As fork() does it, without what a C library adds; not every machine has a call of that name.
+  const int32_t pid = (int32_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (pid == 0) {
     if (write(fd, "c", 1) != 1) _exit(1);
     for (;;) pause();

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "exceptions/router.h"
+#include "machine_registers.h"
 
 namespace zxctl {
 namespace {
@@ -32,7 +33,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"bound", {.signo = SIGSEGV, .code = SEGV_BNDERR}, ExceptionType::kFatalPageFault},
         Case{"key", {.signo = SIGSEGV, .code = SEGV_PKUERR}, ExceptionType::kFatalPageFault},
         Case{"general protection", {.signo = SIGSEGV, .code = SI_KERNEL}, ExceptionType::kGeneral},
-        Case{"alignment", {.signo = SIGBUS, .code = BUS_ADRALN}, ExceptionType::kGeneral},
+        Case{"alignment",
+             {.signo = SIGBUS, .code = BUS_ADRALN},
+             arch::kAlignmentFaultIsGeneral ? ExceptionType::kGeneral : ExceptionType::kUnalignedAccess},
         Case{"past the end of a file", {.signo = SIGBUS, .code = BUS_ADRERR}, ExceptionType::kFatalPageFault},
         Case{"memory error", {.signo = SIGBUS, .code = BUS_MCEERR_AR}, ExceptionType::kFatalPageFault},
         Case{"illegal", {.signo = SIGILL, .code = ILL_ILLOPN}, ExceptionType::kUndefinedInstruction},
@@ -67,8 +70,8 @@ TEST(ExceptionTypeName, IsZirconsNameWithDashes) {
 
 arch::Registers At(uint64_t pc, uint64_t sp) {
   arch::Registers registers{};
-  registers.rip = pc;
-  registers.rsp = sp;
+  test::SetPc(registers, pc);
+  test::SetSp(registers, sp);
   return registers;
 }
 

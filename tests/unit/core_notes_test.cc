@@ -9,6 +9,8 @@
 #include <map>
 #include <optional>
 
+#include "machine_registers.h"
+
 namespace zxctl::report {
 namespace {
 
@@ -57,7 +59,7 @@ class CoreNotesTest : public ::testing::Test {
     request_.crash.signal = {.signo = SIGSEGV, .code = SEGV_MAPERR, .address = 0x10};
     records_ = {
         {.tid = 4712, .has_registers = 1}, {.tid = 4711, .has_registers = 1}, {.tid = 4713, .has_registers = 0}};
-    records_[0].registers.rip = 0x1234;
+    test::SetPc(records_[0].registers, 0x1234);
     request_.threads = records_;
   }
   [[nodiscard]] std::vector<Note> Notes() const {
@@ -87,9 +89,9 @@ TEST_F(CoreNotesTest, EachThreadWithRegistersHasAStatusTheFaultingFirst) {
   EXPECT_EQ(first.pr_pid, 4712);
   EXPECT_EQ(first.pr_ppid, 4700);
   EXPECT_EQ(first.pr_cursig, SIGSEGV);
-  user_regs_struct registers;
-  memcpy(&registers, first.pr_reg, sizeof registers);
-  EXPECT_EQ(registers.rip, 0x1234u);
+  arch::Registers registers{};
+  memcpy(&registers, first.pr_reg, arch::kCoreRegisterBytes);
+  EXPECT_EQ(arch::Pc(registers), 0x1234u);
   EXPECT_EQ(As<elf_prstatus>(statuses[1]).pr_pid, 4711);
 }
 

@@ -1,5 +1,8 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 
+#include "machine_registers.h"
 #include "report/demangle.h"
 #include "report/proc_texts.h"
 
@@ -36,10 +39,10 @@ TEST(InnermostPid, IsTheLastOne) {
 
 TEST(DescribeThreadState, SystemCallByName) {
   arch::Registers registers{};
-  registers.cs = 0x33;
-  registers.orig_rax = 232;
-  EXPECT_EQ(DescribeThreadState(registers), "in system call 232 (epoll_wait)");
-  registers.orig_rax = UINT64_MAX;
+  test::SetUserCode(registers);
+  test::SetCallInside(registers, SYS_epoll_pwait);
+  EXPECT_EQ(DescribeThreadState(registers), fmt::format("in system call {} (epoll_pwait)", SYS_epoll_pwait));
+  test::SetUserCode(registers);
   EXPECT_EQ(DescribeThreadState(registers), "running in user code");
 }
 

@@ -3,23 +3,10 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
-#include "base/duration.h"
+#include "duration_option.h"
 
 namespace zxctl {
 namespace {
-
-// An option whose value is a duration, stored in nanoseconds.
-void AddDuration(CLI::App& app, const std::string& name, int64_t& out, const std::string& help) {
-  app.add_option_function<std::string>(
-         name,
-         [&out, name](const std::string& text) {
-           const auto parsed = ParseDuration(text);
-           if (!parsed) throw CLI::ValidationError(name, parsed.error().what);
-           out = *parsed;
-         },
-         help)
-      ->type_name("T");
-}
 
 // The program's words are cut off before the options are parsed, so the parser doesn't know of them.
 class RunFormatter final : public CLI::Formatter {

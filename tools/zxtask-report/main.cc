@@ -1,5 +1,5 @@
 // zxtask-report: writes the report of one crash. Started by the tracer with the description of the crash in a ring (fd 3)
-// and the program's memory (fd 4); answers when the report is out.
+// and the program's memory (fd 4); answers when the report is out. Started by zxctl it tells where a process has a name.
 #include <fcntl.h>
 #include <fmt/format.h>
 
@@ -14,6 +14,7 @@
 #include "report/report_handler.h"
 #include "report/worker.h"
 #include "ring/channel.h"
+#include "symbols.h"
 
 namespace zxctl {
 namespace {
@@ -79,6 +80,10 @@ int WriteReport(ReportOptions options, ring::Channel& channel) {
 int Main(int argc, char* const argv[]) {
   const auto options = ParseReportOptions(argc, argv);
   if (!options) return Complain(options.error());
+  if (!options->symbol.empty()) {
+    const auto told = TellSymbols(*options);
+    return told ? 0 : Complain(told.error());
+  }
   auto channel = ring::Channel::Attach(UniqueFd(kRingFd));
   if (!channel) return Complain(channel.error());
   return WriteReport(*options, *channel);

@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include <charconv>
 #include <optional>
 #include <string_view>
 
@@ -28,6 +29,13 @@ std::optional<report::ColorMode> ColorOf(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<pid_t> PidOf(std::string_view text) {
+  pid_t pid = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), pid);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || pid <= 0) return std::nullopt;
+  return pid;
+}
+
 template <typename T>
 bool Take(const std::optional<T>& from, T& to) {
   if (from) to = *from;
@@ -37,12 +45,17 @@ bool Take(const std::optional<T>& from, T& to) {
 bool TakeWord(std::string_view word, ReportOptions& options) {
   if (const auto value = ValueOf(word, "format")) return Take(FormatOf(*value), options.output.format);
   if (const auto value = ValueOf(word, "color")) return Take(ColorOf(*value), options.output.color);
+  if (const auto value = ValueOf(word, "pid")) return Take(PidOf(*value), options.pid);
   if (const auto value = ValueOf(word, "report-file")) {
     options.output.report_file = *value;
   } else if (const auto dir = ValueOf(word, "report-dir")) {
     options.output.report_dir = *dir;
   } else if (const auto core = ValueOf(word, "core")) {
     options.core_dir = *core;
+  } else if (const auto symbol = ValueOf(word, "symbol")) {
+    options.symbol = *symbol;
+  } else if (const auto module = ValueOf(word, "module")) {
+    options.module = *module;
   } else if (word == "--with-memory") {
     options.with_memory = true;
   } else {

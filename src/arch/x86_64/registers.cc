@@ -12,7 +12,9 @@ namespace {
 // The code segment selector of 32-bit user code on a 64-bit kernel.
 constexpr uint64_t kUser32Cs = 0x23;
 
-// 57 when the running kernel uses five-level paging, otherwise 48: /proc/cpuinfo lists la57 only when the kernel has it on.
+}  // namespace
+
+// /proc/cpuinfo lists la57 only when the kernel has it on.
 int AddressBits() {
   static const int bits = [] {
     std::ifstream cpuinfo("/proc/cpuinfo");
@@ -23,8 +25,6 @@ int AddressBits() {
   }();
   return bits;
 }
-
-}  // namespace
 
 uint64_t Pc(const Registers& registers) { return registers.rip; }
 uint64_t Sp(const Registers& registers) { return registers.rsp; }

@@ -17,16 +17,6 @@ struct Entry {
   int16_t timeout_result;
 };
 
-// io_uring_enter: flags stand in argument 3, and the extended argument in argument 4 if the first flag is set. With one of
-// the others the time is absolute, or stands where only the ring knows.
-constexpr uint64_t kUringExtArg = 1U << 3;
-constexpr uint64_t kUringAbsTimer = 1U << 5;
-constexpr uint64_t kUringExtArgReg = 1U << 6;
-
-bool HasRelativeUringTimeout(uint64_t flags) {
-  return (flags & kUringExtArg) != 0 && (flags & (kUringAbsTimer | kUringExtArgReg)) == 0;
-}
-
 // 64-bit calls that Linux fails with EINTR, not with a restart, when their task is woken by a signal that runs no
 // handler. None has an effect before it returns EINTR.
 constexpr std::array<Entry, 22> kList64 = {{
@@ -146,6 +136,10 @@ const Entry* FindEntry(uint64_t number, const std::array<uint64_t, 6>& arguments
 
 int64_t SystemCallNumber(const Registers& registers) { return static_cast<int64_t>(registers.orig_rax); }
 
+CallArguments SystemCallArguments(const Registers& registers) {
+  return Arguments(registers, CodeBits(registers) == Bits::k32);
+}
+
 bool EndedWithEintr(const Registers& registers) {
   return static_cast<int64_t>(registers.orig_rax) >= 0 && static_cast<int32_t>(registers.rax) == -EINTR;
 }
@@ -183,12 +177,19 @@ bool MakesThread(int64_t number) {
   return number == __NR_clone || number == __NR_clone3 || number == kClone32;
 }
 
-void SetSystemCall(Registers& registers, uint64_t address, int64_t number, uint64_t argument) {
+void SetSystemCall(Registers& registers, uint64_t address, int64_t number, const CallArguments& arguments) {
   registers.rip = address;
   registers.rax = static_cast<uint64_t>(number);
-  registers.rdi = argument;
   registers.orig_rax = ~0ULL;
+  registers.rdi = arguments[0];
+  registers.rsi = arguments[1];
+  registers.rdx = arguments[2];
+  registers.r10 = arguments[3];
+  registers.r8 = arguments[4];
+  registers.r9 = arguments[5];
 }
+
+int64_t SystemCallResult(const Registers& registers) { return static_cast<int64_t>(registers.rax); }
 
 void SetRestart(Registers& registers) { registers.rax = static_cast<uint64_t>(kRestartNoHand); }
 

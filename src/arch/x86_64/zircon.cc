@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <signal.h>
 
 #include "arch_machine.h"
@@ -57,7 +58,7 @@ void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_ar
   if (signo == SIGSEGV && code == SEGV_ACCERR) out.x86_64.err_code |= kPresent;
 }
 
-zx_thread_state_general_regs_t ToZircon(const Registers& r) {
+GeneralRegs ToZircon(const Registers& r) {
   return {.rax = r.rax,
           .rbx = r.rbx,
           .rcx = r.rcx,
@@ -80,9 +81,16 @@ zx_thread_state_general_regs_t ToZircon(const Registers& r) {
           .gs_base = r.gs_base};
 }
 
-bool FromZircon(const zx_thread_state_general_regs_t& from, Registers& r) {
-  if (!IsCanonical(from.rip) || IsKernelHalf(from.rip)) return false;
-  if (!IsCanonical(from.fs_base) || !IsCanonical(from.gs_base)) return false;
+std::optional<std::string> FromZircon(const GeneralRegs& from, Registers& r) {
+  const auto not_canonical = [](std::string_view name, uint64_t value) {
+    return fmt::format("{} {:#x} is not canonical: bits 63 to {} have to be equal", name, value, AddressBits() - 1);
+  };
+  if (!IsCanonical(from.fs_base)) return not_canonical("fs_base", from.fs_base);
+  if (!IsCanonical(from.gs_base)) return not_canonical("gs_base", from.gs_base);
+  if (!IsCanonical(from.rip) || IsKernelHalf(from.rip)) {
+    return fmt::format("rip {:#x} is outside the user half of the address space, which ends at {:#x}", from.rip,
+                       uint64_t{1} << (AddressBits() - 1));
+  }
   // Whoever moves the thread, or changes its result, means what he writes: the interrupted call is not run again.
   if (from.rip != r.rip || from.rax != r.rax) r.orig_rax = ~0ULL;
   r.rax = from.rax;
@@ -105,7 +113,7 @@ bool FromZircon(const zx_thread_state_general_regs_t& from, Registers& r) {
   r.eflags = (r.eflags & ~kUserFlags) | (from.rflags & kUserFlags);
   r.fs_base = from.fs_base;
   r.gs_base = from.gs_base;
-  return true;
+  return std::nullopt;
 }
 
 }  // namespace zxctl::arch

@@ -1,12 +1,12 @@
 #include "report/x86_64/decode.h"
 
-#include <capstone/capstone.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <string_view>
 #include <utility>
 
+#include "report/capstone_decoder.h"
 #include "report/disassembler.h"
 
 namespace zxctl::report {
@@ -98,32 +98,6 @@ std::string RelativeTarget(const ZydisCode& code, uint64_t address) {
   return {};
 }
 
-class CapstoneHandle {
- public:
-  explicit CapstoneHandle(arch::Bits bits) {
-    valid_ = cs_open(CS_ARCH_X86, bits == arch::Bits::k64 ? CS_MODE_64 : CS_MODE_32, &handle_) == CS_ERR_OK;
-    if (valid_) cs_option(handle_, CS_OPT_SYNTAX, CS_OPT_SYNTAX_ATT);
-  }
-  CapstoneHandle(const CapstoneHandle&) = delete;
-  CapstoneHandle& operator=(const CapstoneHandle&) = delete;
-  ~CapstoneHandle() {
-    if (valid_) cs_close(&handle_);
-  }
-
-  std::optional<DecodedText> Decode(std::span<const uint8_t> code, uint64_t address) const {
-    cs_insn* found = nullptr;
-    if (!valid_ || cs_disasm(handle_, code.data(), code.size(), address, 1, &found) != 1) return std::nullopt;
-    DecodedText text{.length = found->size,
-                     .text = WithoutBlankAfterComma(fmt::format("{} {}", found->mnemonic, found->op_str))};
-    cs_free(found, 1);
-    return text;
-  }
-
- private:
-  csh handle_ = 0;
-  bool valid_ = false;
-};
-
 }  // namespace
 
 std::optional<ZydisCode> ZydisDecode(std::span<const uint8_t> code, arch::Bits bits) {
@@ -148,9 +122,12 @@ std::optional<DecodedText> Decode(std::span<const uint8_t> code, uint64_t addres
   if (const auto decoded = ZydisDecode(code, bits)) {
     return DecodedText{.length = decoded->instruction.length, .text = ZydisText(*decoded, address)};
   }
-  static const CapstoneHandle capstone64(arch::Bits::k64);
-  static const CapstoneHandle capstone32(arch::Bits::k32);
-  return (bits == arch::Bits::k64 ? capstone64 : capstone32).Decode(code, address);
+  static const CapstoneDecoder capstone64(CS_ARCH_X86, CS_MODE_64, CS_OPT_SYNTAX, CS_OPT_SYNTAX_ATT);
+  static const CapstoneDecoder capstone32(CS_ARCH_X86, CS_MODE_32, CS_OPT_SYNTAX, CS_OPT_SYNTAX_ATT);
+  const auto found = (bits == arch::Bits::k64 ? capstone64 : capstone32).Decode(code, address);
+  if (found == nullptr) return std::nullopt;
+  return DecodedText{.length = found->size,
+                     .text = WithoutBlankAfterComma(fmt::format("{} {}", found->mnemonic, found->op_str))};
 }
 
 bool IsCall(std::span<const uint8_t> code, arch::Bits bits) {

@@ -10,8 +10,10 @@
 namespace zxctl::report {
 namespace {
 
-constexpr UnwindLayout kLayout64{.pc = 16, .sp = 7, .fp = 6, .count = 17, .word_bytes = 8};
-constexpr UnwindLayout kLayout32{.pc = 8, .sp = 4, .fp = 5, .count = 9, .word_bytes = 4};
+constexpr UnwindLayout kLayout64{
+    .pc = 16, .sp = 7, .fp = 6, .count = 17, .word_bytes = 8, .libunwind_pc = 16, .return_register = 16};
+constexpr UnwindLayout kLayout32{
+    .pc = 8, .sp = 4, .fp = 5, .count = 9, .word_bytes = 4, .return_register = 8, .return_offset = 4};
 
 // ---- signal frames ------------------------------------------------------------------------------------------------
 
@@ -116,21 +118,14 @@ std::optional<uint64_t> ReturnSlotInPrologue(MemorySource& memory, const UnwindR
   return std::nullopt;
 }
 
-std::optional<int> SystemCallOf(const arch::Registers& registers) {
-  const auto number = static_cast<int64_t>(registers.orig_rax);
-  if (number < 0 || number > INT32_MAX) return std::nullopt;
-  return static_cast<int>(number);
+bool ReturnsByLink(MemorySource& /*memory*/, const UnwindRegisters& /*registers*/, arch::Bits /*bits*/) {
+  return false;
 }
 
 std::string SystemCallName(int number, arch::Bits bits) {
   const uint32_t machine = bits == arch::Bits::k64 ? SCMP_ARCH_X86_64 : SCMP_ARCH_X86;
   const std::unique_ptr<char, decltype(&std::free)> name(seccomp_syscall_resolve_num_arch(machine, number), &std::free);
   return name ? std::string(name.get()) : std::string();
-}
-
-std::array<uint64_t, 6> SystemCallArguments(const arch::Registers& r) {
-  if (arch::CodeBits(r) == arch::Bits::k32) return {r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp};
-  return {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9};
 }
 
 }  // namespace zxctl::report

@@ -1,4 +1,4 @@
-#include <libunwind-x86_64.h>
+#include <libunwind.h>
 
 #include <algorithm>
 #include <unordered_set>
@@ -31,6 +31,7 @@ struct StepContext {
   MemorySource* memory = nullptr;
   ModuleTable* modules = nullptr;
   const UnwindRegisters* registers = nullptr;
+  const UnwindLayout* layout = nullptr;
   uint64_t lookup_pc = 0;
   bool missing = false;  // no information was found for the pc that was asked for
 };
@@ -82,13 +83,15 @@ int AccessMem(unw_addr_space_t, unw_word_t address, unw_word_t* value, int write
 
 int AccessReg(unw_addr_space_t, unw_regnum_t number, unw_word_t* value, int write, void* arg) {
   const StepContext& context = ContextOf(arg);
-  if (write != 0 || number < 0 || number > UNW_X86_64_RIP) return -UNW_EBADREG;
-  if (number == UNW_X86_64_RIP) {
+  const auto index = static_cast<size_t>(number);
+  if (write != 0 || number < 0) return -UNW_EBADREG;
+  if (number == context.layout->libunwind_pc) {
     *value = context.lookup_pc;
     return 0;
   }
-  if (!context.registers->Has(static_cast<size_t>(number))) return -UNW_EBADREG;
-  *value = context.registers->value[static_cast<size_t>(number)];
+  // Behind the general registers come those that nobody needs here.
+  if (index >= context.layout->pc || !context.registers->Has(index)) return -UNW_EBADREG;
+  *value = context.registers->value[index];
   return 0;
 }
 
@@ -96,11 +99,13 @@ int NoFpReg(unw_addr_space_t, unw_regnum_t, unw_fpreg_t*, int, void*) { return -
 int NoResume(unw_addr_space_t, unw_cursor_t*, void*) { return -UNW_EINVAL; }
 int NoProcName(unw_addr_space_t, unw_word_t, char*, size_t, unw_word_t*, void*) { return -UNW_ENOINFO; }
 
-UnwindRegisters RegistersAt(unw_cursor_t& cursor) {
+UnwindRegisters RegistersAt(unw_cursor_t& cursor, const UnwindLayout& layout) {
   UnwindRegisters registers;
-  for (size_t number = 0; number <= UNW_X86_64_RIP; ++number) {
+  for (size_t number = 0; number < layout.count; ++number) {
     unw_word_t value = 0;
-    if (unw_get_reg(&cursor, static_cast<unw_regnum_t>(number), &value) == 0) registers.Set(number, value);
+    // After a step the number for "ip" is that of where the return address was found; on arm64 pc's own is the old one.
+    const int asked = number == layout.pc ? int{UNW_REG_IP} : static_cast<int>(number);
+    if (unw_get_reg(&cursor, asked, &value) == 0) registers.Set(number, value);
   }
   return registers;
 }
@@ -118,6 +123,7 @@ MemoryCfi::MemoryCfi(MemorySource& memory, ModuleTable& modules, arch::Bits bits
   if (bits != arch::Bits::k64) return;
   state_->context.memory = &memory;
   state_->context.modules = &modules;
+  state_->context.layout = &LayoutOf(bits);
   state_->accessors = {.find_proc_info = &FindProcInfo,
                        .put_unwind_info = &PutUnwindInfo,
                        .get_dyn_info_list_addr = &NoDynInfo,
@@ -150,7 +156,7 @@ CfiStep MemoryCfi::Step(UnwindRegisters& registers, uint64_t lookup_pc) {
   }
   if (result < 0) return CfiStep::kNoInfo;
   if (result == 0) return CfiStep::kEndOfStack;
-  registers = RegistersAt(cursor);
+  registers = RegistersAt(cursor, *context.layout);
   return CfiStep::kStepped;
 }
 

@@ -1,0 +1,1 @@
+set(machine_libraries unwind-riscv)

@@ -1,0 +1,1 @@
+set(machine_libraries unwind-x86_64 Zydis)

@@ -1,0 +1,19 @@
+// What a thread begins with on this machine, and what it cannot begin with, for tests that run on all machines; the x86-64 folder says what each
+// name means.
+#pragma once
+
+#include <cstdint>
+
+#include "general_registers.h"
+
+namespace zxctl::test {
+
+constexpr uint64_t kInitialFlags = 0;                 // there are none
+constexpr uint64_t kInitialFloatControl[2] = {0, 0};  // fcsr
+constexpr uint64_t kBadPcs[] = {uint64_t{1} << 63, ~uint64_t{0}, uint64_t{1} << 56};
+constexpr bool kChecksTp = false;
+
+[[nodiscard]] inline uint64_t FlagsOf(const GeneralRegs& /*registers*/) { return kInitialFlags; }
+[[nodiscard]] inline uint64_t FirstArgumentOf(const GeneralRegs& registers) { return registers.a0; }
+
+}  // namespace zxctl::test

@@ -1,0 +1,21 @@
+// What a thread begins with on this machine, and what it cannot begin with, for tests that run on all machines. Each folder beside this one
+// answers with the same names.
+#pragma once
+
+#include <cstdint>
+
+#include "general_registers.h"
+
+namespace zxctl::test {
+
+constexpr uint64_t kInitialFlags = 0x202;
+constexpr uint64_t kInitialFloatControl[2] = {0x1f80, 0x37f};  // mxcsr, x87's control word
+// Values of pc that are refused.
+constexpr uint64_t kBadPcs[] = {uint64_t{1} << 63, ~uint64_t{0}, uint64_t{1} << 47};
+// Whether there are values of tp that are refused.
+constexpr bool kChecksTp = true;
+
+[[nodiscard]] inline uint64_t FlagsOf(const GeneralRegs& registers) { return registers.rflags; }
+[[nodiscard]] inline uint64_t FirstArgumentOf(const GeneralRegs& registers) { return registers.rdi; }
+
+}  // namespace zxctl::test
