@@ -103,7 +103,7 @@ const FirstFault* ExceptionRouter::RepeatedBy(const FaultStop& fault) {
   const FirstFault* first = fault.thread->first_fault.get();
   if (fault.kind != FaultKind::kSignal || first == nullptr || !MayRepeat(*first, fault.signal)) return nullptr;
   arch::Registers now{};
-  (void)tracer_->ops().GetRegisters(fault.thread->tid, now);
+  (void)tracer_->ReadRegisters(*fault.thread, now);
   return RepeatsFirstFault(*first, now, fault.signal, fault.thread->process->pid) ? first : nullptr;
 }
 

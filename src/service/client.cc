@@ -147,13 +147,14 @@ bool Client::HasItsMemory() const {
 
 void Client::Leave() {
   DropSuspends();
-  for (auto& [koid, handler] : ports_) router_.RemoveHandler(*handler);
-  ports_.clear();
   for (const pid_t pid : tracer_.tree().ProcessIds()) {
     Process* process = tracer_.tree().FindProcess(pid);
     if (process != nullptr && process->waits_for_start()) tracer_.KillProcess(*process);
   }
+  // Before its handlers go: what a thread stands at that was stepped for them is for nobody else.
   tracer_.DetachAll();
+  for (auto& [koid, handler] : ports_) router_.RemoveHandler(*handler);
+  ports_.clear();
 }
 
 void Client::DropSuspends() {
@@ -288,7 +289,7 @@ ring::ExceptionNotice Client::NoticeOf(const PortHandler& handler, const Excepti
   if (thread == nullptr || thread->process == nullptr) return notice;
   notice.thread = ForClient(RecordOf(*thread));
   const bool readable = packet.kind != FaultKind::kExit;
-  notice.has_registers = readable && tracer_.ops().GetRegisters(packet.tid, notice.registers).ok();
+  notice.has_registers = readable && tracer_.ReadRegisters(*thread, notice.registers).ok();
   Tracer::ShowStep(*thread, notice.registers);
   return notice;
 }

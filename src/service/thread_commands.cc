@@ -48,7 +48,8 @@ void Client::DoStartThread(const ring::Command& command, std::span<const std::by
   }
   Thread* thread = tracer_.tree().FindThreadByKoid(command.task);
   const bool is_first = thread != nullptr && process->parked && thread->tid == process->pid;
-  const bool is_starting = thread != nullptr && thread->created && thread->errand != nullptr;
+  const bool is_starting =
+      thread != nullptr && (thread->start != nullptr || (thread->created && thread->errand != nullptr));
   if (thread == nullptr || thread->kill != KillPhase::kNone || (!thread->created && !is_first) || is_starting) {
     return Answer(command, NotRunning("the thread has been started already"));
   }

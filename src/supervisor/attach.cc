@@ -244,9 +244,12 @@ void Tracer::StartProcess(Process& process) {
   process.start_ns = clock_.NowNs();
   process.parked = false;
   const Thread& thread = *process.threads.front();
-  (void)ops_.SetOptions(thread.tid, Options(true));
+  const pid_t tid = thread.tid;
+  // Not while it makes a call for us: they are set when it is back.
+  if (thread.errand == nullptr) (void)ops_.SetOptions(tid, OptionsOf(thread));
   process.tells_start = sink_.WantsStart(thread, true);
-  UpdateHold(thread.tid);
+  UpdateHold(tid);
+  TellStartIfFinal(tid);
 }
 
 // ---- letting go ------------------------------------------------------------------------------------------------------

@@ -67,6 +67,7 @@ class Errand {
     // A job-control stop came first: the kernel makes the call again.
     if (IsRestart(result)) return phase_ = Phase::kGoing, Next::kGoOn;
     result_ = result;
+    before_ = phase_;
     phase_ = Phase::kComing;
     return Next::kComeBack;
   }
@@ -92,11 +93,19 @@ class Errand {
   [[nodiscard]] Next OnFilterSignal(int64_t result) {
     if (phase_ == Phase::kComing) return Next::kRun;
     result_ = result;
+    before_ = phase_;
     phase_ = Phase::kComing;
     return Next::kComeBack;
   }
+  // No signal can be sent to bring it back.
+  void ReturnByTrap() {
+    return_ = Return::kTrap;
+    carrier = 0;
+  }
 
   [[nodiscard]] Phase phase() const { return phase_; }
+  // The one in which it came out of the call.
+  [[nodiscard]] Phase phase_before() const { return before_; }
   [[nodiscard]] Return return_by() const { return return_; }
   // Of the call, once the thread has come out of it.
   [[nodiscard]] int64_t result() const { return result_; }
@@ -129,6 +138,7 @@ class Errand {
   [[nodiscard]] Next Onward() const { return phase_ == Phase::kAsking ? Next::kAsk : Next::kGoOn; }
 
   Phase phase_ = Phase::kGoing;
+  Phase before_ = Phase::kInCall;
   Return return_;
   int64_t result_ = 0;
 };

@@ -125,7 +125,7 @@ void Tracer::RememberFirstFault(Thread& thread, const SignalRecord& signal, std:
   thread.first_fault->signal = signal;
   thread.first_fault->asked = std::move(asked);
   thread.first_fault->stale = false;
-  (void)ops_.GetRegisters(thread.tid, thread.first_fault->registers);
+  (void)ReadRegisters(thread, thread.first_fault->registers);
 }
 
 void Tracer::OnExitStop(Thread& thread) {

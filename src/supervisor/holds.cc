@@ -103,8 +103,8 @@ bool Tracer::IsSuspended(const Thread& thread) {
 bool Tracer::NeedsToAdvance(const Thread& thread) {
   const ThreadState& state = thread.state;
   if (thread.process == nullptr || thread.process->hold != nullptr) return false;
-  const bool wanted =
-      thread.lends || (!thread.process->parked &&
+  const bool wanted = thread.lends || thread.start != nullptr ||
+                      (!thread.process->parked &&
                        (IsSuspendWanted(thread) || thread.process->tells_start || thread.kill == KillPhase::kWanted));
   return wanted && state.life == Lifecycle::kAlive && state.hold == HoldPhase::kHeld &&
          state.exception == ExceptionPhase::kNone && state.stop == PtraceStop::kEvent;

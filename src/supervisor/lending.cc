@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -44,6 +45,12 @@ Status RefusalOf(int64_t result) {
   }
 }
 
+// Sent by the kernel for us, or by ourselves, and by nobody who may use the signal too.
+bool IsCarried(const siginfo_t& info) {
+  if (info.si_code == SI_TKILL) return info.si_pid == getpid();
+  return info.si_pid == 0 && (info.si_code == SI_KERNEL || info.si_code == SI_USER);
+}
+
 }  // namespace
 
 void Tracer::CreateThread(Process& process, std::function<void(Result<Thread*>)> done) {
@@ -71,6 +78,13 @@ bool Tracer::HasNewborn(const Process& process) {
   return std::any_of(process.threads.begin(), process.threads.end(), [](const Thread* thread) {
     const Lifecycle life = thread->state.life;
     return !thread->created && (life == Lifecycle::kAnnounced || life == Lifecycle::kUnannounced);
+  });
+}
+
+bool Tracer::IsMakingThread(const Process& process) {
+  return std::any_of(process.threads.begin(), process.threads.end(), [](const Thread* thread) {
+    const Errand* errand = thread->errand.get();
+    return thread->lends && errand != nullptr && errand->phase() == Errand::Phase::kInCall && !errand->made_task;
   });
 }
 
@@ -136,10 +150,12 @@ void Tracer::BeginLoan(pid_t tid) {
   if (process.detaching) return EndLoan(koid, std::nullopt);
   const auto done = [this, koid](std::optional<int64_t> result) { EndLoan(koid, result); };
   const auto sent = SendOnErrand(*thread, SYS_clone, {kCloneFlags}, done);
-  if (sent) return;
-  thread->lends = false;
-  EndRequest(process, Fail(sent.error()));
-  UpdateHold(tid);
+  if (!sent) {
+    thread->lends = false;
+    EndRequest(process, Fail(sent.error()));
+  }
+  const Thread* still = tree_.FindThread(tid);
+  if (still != nullptr && still->errand == nullptr) UpdateHold(tid);
 }
 
 void Tracer::EndLoan(Koid lender, std::optional<int64_t> result) {
@@ -152,6 +168,8 @@ void Tracer::EndLoan(Koid lender, std::optional<int64_t> result) {
   // So it is also while another thread executes a program.
   if (result && *result == -EAGAIN && ++request.refusals < kMaxRefusals) return AskLater(process);
   if (result && *result < 0) return EndRequest(process, Fail(RefusalOf(*result)));
+  // A filter has answered in its place.
+  if (result && request.made == 0) return EndRequest(process, Fail(RefusalOf(-EPERM)));
   if (!result && request.made == 0) return AskLender(process);
   EndRequestIfMade(process);
 }
@@ -163,11 +181,12 @@ void Tracer::TakeInCreated(const Thread& lender, pid_t tid) {
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr && (unlisted_.contains(tid) || !ops_.IsTracee(tid))) return;
   if (thread == nullptr) thread = &tree_.AddThread(tid);
+  lender.process->requests.front()->made = thread->koid;
+  if (thread->process != nullptr) return;
   ++stats_.threads;
   stats_.max_tracees = std::max<uint64_t>(stats_.max_tracees, tree_.thread_count());
   thread->created = true;
   thread->exit_option = lender.exit_option;
-  lender.process->requests.front()->made = thread->koid;
   const bool stands = thread->state.life == Lifecycle::kUnannounced;
   thread = JoinProcess(*thread, *lender.process);
   if (thread != nullptr && stands) Apply(tid, {.kind = EventKind::kAnnounced});
@@ -226,9 +245,11 @@ void Tracer::FailRequests(Process& process) {
 Result<void> Tracer::SendOnErrand(Thread& thread, int64_t number, const arch::CallArguments& arguments,
                                   std::function<void(std::optional<int64_t>)> done) {
   arch::Registers registers{};
+  const OpResult read = ops_.GetRegisters(thread.tid, registers);
+  const bool narrow = read.error() == EOPNOTSUPP || (read.ok() && arch::CodeBits(registers) == arch::Bits::k32);
   // It is being killed.
-  if (!ops_.GetRegisters(thread.tid, registers).ok()) return done(std::nullopt), Result<void>{};
-  if (arch::CodeBits(registers) == arch::Bits::k32) {
+  if (!read.ok() && !narrow) return done(std::nullopt), Result<void>{};
+  if (narrow) {
     return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "the program is one of 32-bit code"});
   }
   const uint64_t at = FindSystemCallInstruction(thread, registers);
@@ -352,7 +373,7 @@ void Tracer::OnErrandSignal(Thread& thread, int signo) {
   if (signo == SIGSYS && info.si_code == kSysSeccomp) {
     return CarryOn(thread, errand.OnFilterSignal(-EPERM), 0);
   }
-  const bool ours = signo == errand.carrier && info.si_code == SI_TKILL && errand.phase() == Errand::Phase::kComing;
+  const bool ours = signo == errand.carrier && IsCarried(info) && errand.phase() == Errand::Phase::kComing;
   if (ours) return EndAt(thread, errand.OnSignalStop(true), PtraceStop::kSignal);
   // A blocked signal goes back to where it came from; one that stops the program takes effect.
   if (signo != SIGSTOP) (void)ops_.SetSignalMask(thread.tid, MaskOf(errand) | Bit(signo));
@@ -371,18 +392,27 @@ void Tracer::CarryOn(Thread& thread, Errand::Next next, int signo) {
     case Errand::Next::kGoOn:
       return (void)ops_.Resume(thread.tid, ResumeMode::kUntilSyscall, signo);
     case Errand::Next::kComeBack:
-      if (errand.carrier == 0) {
-        (void)ops_.Interrupt(thread.tid);
-      } else {
-        (void)ops_.SetSignalMask(thread.tid, MaskOf(errand));
-        ops_.SendSignal(thread.process->pid, thread.tid, errand.carrier);
-      }
-      [[fallthrough]];
+      return BringBack(thread, signo);
     case Errand::Next::kRun:
       return (void)ops_.Resume(thread.tid, ResumeMode::kContinue, signo);
     case Errand::Next::kStay:
       return;
   }
+}
+
+// At the call's exit stop, or at the signal of a filter that has answered in its place.
+void Tracer::BringBack(Thread& thread, int signo) {
+  Errand& errand = *thread.errand;
+  int sent = signo;
+  if (errand.carrier != 0) (void)ops_.SetSignalMask(thread.tid, MaskOf(errand));
+  // The kernel itself sends what a thread is resumed with at a system call's stop: neither limits nor rights are in the way.
+  if (errand.carrier != 0 && errand.phase_before() == Errand::Phase::kInCall) {
+    sent = errand.carrier;
+  } else if (errand.carrier == 0 || !ops_.SendSignal(thread.process->pid, thread.tid, errand.carrier)) {
+    errand.ReturnByTrap();
+    (void)ops_.Interrupt(thread.tid);
+  }
+  (void)ops_.Resume(thread.tid, ResumeMode::kContinue, sent);
 }
 
 void Tracer::EndAt(Thread& thread, Errand::Next next, PtraceStop stop) {
@@ -401,6 +431,7 @@ void Tracer::EndAt(Thread& thread, Errand::Next next, PtraceStop stop) {
   const pid_t tid = thread.tid;
   errand->done(errand->result());
   UpdateHold(tid);
+  TellStartIfFinal(tid);
   MakeExitCall(tid);
   Thread* back = tree_.FindThread(tid);
   if (back != nullptr && IsLeaving(*back)) LeaveWhenHeld(*back);
@@ -414,6 +445,10 @@ void Tracer::FailErrand(Thread& thread) {
     errand->done(std::nullopt);
     for (const auto& then : errand->waiting) then();
     return;
+  }
+  if (thread.start != nullptr) {
+    const std::unique_ptr<StartRequest> start = std::move(thread.start);
+    start->done(Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = "the thread was killed before it was started"}));
   }
   if (thread.lends) EndLoan(thread.koid, std::nullopt);
 }

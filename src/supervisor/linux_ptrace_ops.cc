@@ -167,7 +167,7 @@ OpResult LinuxPtraceOps::SetSiginfo(pid_t tid, const siginfo_t& info) {
   return Call(PTRACE_SETSIGINFO, tid, 0, Pointer(&copy));
 }
 
-void LinuxPtraceOps::SendSignal(pid_t tgid, pid_t tid, int signo) { syscall(SYS_tgkill, tgid, tid, signo); }
+bool LinuxPtraceOps::SendSignal(pid_t tgid, pid_t tid, int signo) { return syscall(SYS_tgkill, tgid, tid, signo) == 0; }
 
 uint64_t LinuxPtraceOps::FindRseq(pid_t tid) {
   // struct ptrace_rseq_configuration of linux/ptrace.h, which cannot be included beside sys/ptrace.h.

@@ -103,7 +103,8 @@ class PtraceOps {
   virtual bool ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& caught) = 0;
   // SigPnd and ShdPnd of /proc/TID/status: what waits for the thread, or for any of its process.
   virtual uint64_t ReadPendingSignals(pid_t tid) = 0;
-  virtual void SendSignal(pid_t tgid, pid_t tid, int signo) = 0;
+  // False when that is refused: for want of rights, or of room for queued signals.
+  virtual bool SendSignal(pid_t tgid, pid_t tid, int signo) = 0;
   // The Seccomp field of /proc/TID/status: 0 none, 1 strict, 2 filter.
   virtual int ReadSeccompMode(pid_t tid) = 0;
   // Copies from the tracee's memory; the number of bytes read.

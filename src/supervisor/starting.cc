@@ -73,12 +73,18 @@ void Tracer::LoadPointersAt(Koid koid, uint64_t page, const arch::Registers& wan
            [done](std::optional<int64_t> result) { done(result ? Result<void>() : Fail(WasKilled())); });
 }
 
-// The process begins with another thread. Its leader can still be started, as any other.
+// The process begins with another thread. Its leader, which has made that one, can still be started, as any other; like any
+// other it holds nothing but its exit until then.
 void Tracer::LeaveLeaderBehind(Process& process) {
   process.start_ns = clock_.NowNs();
   process.parked = false;
   Thread& leader = *tree_.FindThread(process.pid);
   leader.created = true;
+  arch::Registers registers{};
+  const uint64_t at = ReadRegisters(leader, registers).ok() ? FindSystemCallInstruction(leader, registers) : 0;
+  if (at != 0) arch::SetSystemCall(registers, at, SYS_exit, {0});
+  leader.exit_armed = at != 0 && WriteRegisters(leader, registers).ok();
+  (void)ops_.BlockSignals(leader.tid);
   (void)ops_.SetOptions(leader.tid, OptionsOf(leader));
 }
 
@@ -99,6 +105,11 @@ void Tracer::Begin(Thread& thread) {
 }
 
 void Tracer::StartThread(Thread& thread, const arch::StartRegs& regs, std::function<void(Result<void>)> done) {
+  // The end of its exec would write over what is set here.
+  if (thread.state.stop == PtraceStop::kEvent) {
+    thread.start = std::make_unique<StartRequest>(StartRequest{.regs = regs, .done = std::move(done)});
+    return UpdateHold(thread.tid);
+  }
   arch::Registers registers{};
   const bool read = ReadRegisters(thread, registers).ok();
   arch::SetStart(registers, regs);
@@ -111,6 +122,14 @@ void Tracer::StartThread(Thread& thread, const arch::StartRegs& regs, std::funct
     if (set && started != nullptr && started->kill == KillPhase::kNone) Begin(*started);
     done(set);
   });
+}
+
+void Tracer::ContinueStart(pid_t tid) {
+  Thread* thread = tree_.FindThread(tid);
+  if (thread == nullptr || thread->start == nullptr || thread->state.stop == PtraceStop::kEvent) return;
+  if (thread->state.hold != HoldPhase::kHeld) return;
+  const std::unique_ptr<StartRequest> start = std::move(thread->start);
+  StartThread(*thread, start->regs, start->done);
 }
 
 }  // namespace zxctl

@@ -54,6 +54,12 @@ enum class KillPhase : uint8_t {
   kMade,    // it is on its way, and nothing holds it any more
 };
 
+// Somebody waits for a thread to be started that is still on its way out of a call.
+struct StartRequest {
+  arch::StartRegs regs;
+  std::function<void(Result<void>)> done;
+};
+
 struct Thread {
   pid_t tid = 0;
   ThreadState state;
@@ -72,16 +78,17 @@ struct Thread {
   std::optional<SleepLook> sleep;  // that an interrupt has ended, in a process with exact timeouts
   bool counts_no_time = false;     // the call that its last interrupt broke off, if any, keeps no time in its memory
   KillPhase kill = KillPhase::kNone;
-  bool exit_option = false;          // it has PTRACE_O_TRACEEXIT
-  bool may_make_thread = false;      // it may have been making a thread, untraced, when it was seized
-  bool created = false;              // made from outside, and not started: it runs nothing of its program
-  bool single_step = false;          // it stops after each instruction
-  bool armed = false;                // its debug registers can stop it
-  bool inherits_kill = false;        // it has EXITKILL from a thread that was armed
-  bool exit_armed = false;           // its registers are such that it would exit, were it let go
-  bool lends = false;                // is to make a call for us, or makes it
-  bool stop_again = false;           // job control has stopped it, and it goes on: it has to look again
-  std::unique_ptr<Errand> errand;    // the call that it makes for us
+  bool exit_option = false;        // it has PTRACE_O_TRACEEXIT
+  bool may_make_thread = false;    // it may have been making a thread, untraced, when it was seized
+  bool created = false;            // made from outside, and not started: it runs nothing of its program
+  bool single_step = false;        // it stops after each instruction
+  bool armed = false;              // its debug registers can stop it
+  bool inherits_kill = false;      // it has EXITKILL from a thread that was armed
+  bool exit_armed = false;         // its registers are such that it would exit, were it let go
+  bool lends = false;              // is to make a call for us, or makes it
+  bool stop_again = false;         // job control has stopped it, and it goes on: it has to look again
+  std::unique_ptr<Errand> errand;  // the call that it makes for us
+  std::unique_ptr<StartRequest> start;
   std::unique_ptr<CallWatch> watch;  // a call that was restarted and has a timeout
   std::unique_ptr<FirstFault> first_fault;
   // With which a call was set to run again, where that outlives handlers. While they are the same the call has not begun, or

@@ -30,7 +30,9 @@ uint64_t Tracer::Options(bool exit_stops) const {
 
 // What is armed would kill a program that nobody traces any more.
 uint64_t Tracer::OptionsOf(const Thread& thread) const {
-  return Options(thread.exit_option) | (thread.single_step || thread.armed ? PTRACE_O_EXITKILL : 0);
+  // Nor could anybody start one that waits for it.
+  const bool waits = thread.process != nullptr && thread.process->waits_for_start();
+  return Options(thread.exit_option) | (thread.single_step || thread.armed || waits ? PTRACE_O_EXITKILL : 0);
 }
 
 void Tracer::OnWait(const WaitResult& result) {
@@ -102,6 +104,10 @@ void Tracer::OnNewcomer(pid_t tid, const WaitStatus& status) {
   }
   thread.state.life = Lifecycle::kUnannounced;
   thread.state.stop = status.kind == WaitKind::kTrapStop ? PtraceStop::kTrap : PtraceStop::kGroup;
+  WaitForCreator(tid);
+}
+
+void Tracer::WaitForCreator(pid_t tid) {
   unannounced_.insert(tid);
   timers_.Add(clock_.NowNs() + kOrphanDelayNs, [this, tid] { AdoptOrphan(tid); });
 }
@@ -114,12 +120,17 @@ void Tracer::AdoptOrphan(pid_t tid) {
   // Without a /proc entry it is dead, and the wait will say so; until then it counts as a process of its own.
   const pid_t pid = facts ? facts->process : tid;
   Process* process = tree_.FindProcess(pid);
+  const bool made_for_us = process != nullptr && IsMakingThread(*process);
+  if (made_for_us && !detaching_) return WaitForCreator(tid);
   if (process == nullptr) {
     const Process* parent = facts ? tree_.FindProcess(facts->parent) : nullptr;
     process = &NewProcess(pid, parent != nullptr ? *parent->job : tree_.root_job());
   }
+  thread->created = made_for_us;
   thread = JoinProcess(*thread, *process);
-  if (thread != nullptr && thread->state.life == Lifecycle::kUnannounced) FirstStop(*thread);
+  if (thread == nullptr || thread->state.life != Lifecycle::kUnannounced) return;
+  if (made_for_us) return Apply(tid, Of(EventKind::kAnnounced));
+  FirstStop(*thread);
 }
 
 Process& Tracer::NewProcess(pid_t pid, Job& job) {
@@ -275,7 +286,8 @@ void Tracer::OnExecEvent(pid_t pid) {
   CloseStatFile(*thread);  // it may be of a tid that is no more
   thread->job_stop_broke_call = false;
   thread->first_fault.reset();
-  thread->armed = false;  // the kernel clears the debug registers
+  // The kernel clears the debug registers, and not what goes with them.
+  if (std::exchange(thread->armed, false)) thread->inherits_kill = true;
   thread->process->dying_tid = 0;
   SetExitOption(*thread);
   observer_.OnExec(*thread->process, ops_.LostPrivileges(pid));
@@ -315,8 +327,14 @@ void Tracer::Park(Thread& thread) {
 }
 
 bool Tracer::CanTellStart(const Thread& thread) {
+  if (thread.created || thread.errand != nullptr) return false;
   return thread.process != nullptr && thread.process->tells_start && thread.state.hold == HoldPhase::kHeld &&
          thread.state.stop != PtraceStop::kEvent;
+}
+
+void Tracer::TellStartIfFinal(pid_t tid) {
+  Thread* thread = tree_.FindThread(tid);
+  if (thread != nullptr && CanTellStart(*thread)) TellStart(*thread);
 }
 
 void Tracer::TellStart(Thread& thread) {
@@ -362,10 +380,15 @@ void Tracer::Apply(pid_t tid, Event event) {
   Perform(tid, step);
   thread = tree_.FindThread(tid);
   if (thread == nullptr) return;
-  if (CanTellStart(*thread)) return TellStart(*thread);
+  const bool is_wanted = thread->lends || thread->start != nullptr;
+  if (CanTellStart(*thread)) return TellStart(*thread), BeginLoan(tid);
   if (begins_to_exit || IsSuspended(*thread) != thread->told_suspended) TellChange(*thread);
   if (NeedsToAdvance(*thread)) Apply(tid, Of(EventKind::kAdvance));
   if (begins_to_exit && thread->process != nullptr) ForgetIfLetGo(*thread->process);
+  // Only now: whoever is told of an exception reads registers.
+  if (!is_wanted) return;
+  ContinueStart(tid);
+  BeginLoan(tid);
 }
 
 void Tracer::TellChange(Thread& thread) {
@@ -406,7 +429,6 @@ void Tracer::Perform(pid_t tid, const Step& step) {
         CountHeld(thread->process);
         MakeExitCall(tid);
         FinishCreated(tid);
-        BeginLoan(tid);
         if (thread = tree_.FindThread(tid); thread == nullptr) return;
         if (IsLeaving(*thread) && thread->state.hold == HoldPhase::kHeld) LeaveWhenHeld(*thread);
         break;
@@ -458,6 +480,14 @@ void Tracer::Raise(Thread& thread) {
 bool Tracer::AnswerException(pid_t tid, Answer answer) {
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || thread->state.exception != ExceptionPhase::kRaised) return false;
+  // It is away on an errand, and would be let go in the middle of it.
+  if (thread->errand != nullptr) {
+    AfterErrand(*thread, [this, koid = thread->koid, answer] {
+      const Thread* back = tree_.FindThreadByKoid(koid);
+      if (back != nullptr) AnswerException(back->tid, answer);
+    });
+    return true;
+  }
   if (answer == Answer::kResume) return Apply(tid, Of(EventKind::kAnswerResume)), true;
   const bool dies = thread->would_die && thread->state.life == Lifecycle::kAlive;
   if (thread->would_die) BeginDying(*thread);

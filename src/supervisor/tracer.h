@@ -165,6 +165,7 @@ class Tracer {
   void Park(Thread& thread);
   [[nodiscard]] static bool CanTellStart(const Thread& thread);
   void TellStart(Thread& thread);
+  void TellStartIfFinal(pid_t tid);
   void OnExitStop(Thread& thread);
   void OnGone(pid_t tid, int status);
   void OnNewcomer(pid_t tid, const WaitStatus& status);
@@ -172,6 +173,8 @@ class Tracer {
   void AnnounceLastChildren(Thread& thread);
   Process& ProcessOfNewcomer(Process& creator, pid_t tid);
   void AdoptOrphan(pid_t tid);
+  // Whoever has made it will be heard of.
+  void WaitForCreator(pid_t tid);
   // The thread, or null if it was let go at once.
   Thread* JoinProcess(Thread& thread, Process& process);
 
@@ -199,6 +202,8 @@ class Tracer {
   // ---- lending (lending.cc) ----
   Thread* FindLender(const Process& process, const ThreadRequest& request);
   [[nodiscard]] static bool HasNewborn(const Process& process);
+  // Somebody who is in the call that makes a thread for us has not told of it so far.
+  [[nodiscard]] static bool IsMakingThread(const Process& process);
   void AskLender(Process& process);
   void AskLater(Process& process);
   void LookAtLender(Koid lender, int64_t end_ns);
@@ -213,6 +218,7 @@ class Tracer {
                       const std::function<void(Result<void>)>& done);
   void SetVectors(const Thread& thread);
   void Begin(Thread& thread);
+  void ContinueStart(pid_t tid);
   void LeaveLeaderBehind(Process& process);
   // Sends a held thread into a call. `done` gets the call's result once it stands as before, or nothing when it is gone.
   [[nodiscard]] Result<void> SendOnErrand(Thread& thread, int64_t number, const arch::CallArguments& arguments,
@@ -229,6 +235,7 @@ class Tracer {
   void OnErrandStop(Thread& thread, const WaitStatus& status);
   void OnErrandSignal(Thread& thread, int signo);
   void CarryOn(Thread& thread, Errand::Next next, int signo);
+  void BringBack(Thread& thread, int signo);
   void EndAt(Thread& thread, Errand::Next next, PtraceStop stop);
   void FailErrand(Thread& thread);
 

@@ -123,7 +123,7 @@ TEST_P(FilteredProgram, SaysThatItMayMakeNone) {
   program.ExpectEnd();
 }
 
-INSTANTIATE_TEST_SUITE_P(Ways, FilteredProgram, testing::Values("errno", "trap"));
+INSTANTIATE_TEST_SUITE_P(Ways, FilteredProgram, testing::Values("errno", "trap", "zero"));
 
 // ---- threads that cannot -----------------------------------------------------------------------------------------------
 

@@ -424,5 +424,61 @@ TEST(ProcessStart, IsNotNeededForTheFirstThread) {
   EXPECT_EQ(program.process.start(), ZX_ERR_BAD_STATE);
 }
 
+// The one thread that there is has made another, so that it stands elsewhere than parked threads do.
+TEST(ProcessStart, IsToldOfWhenItsThreadWasLentBefore) {
+  const zx::Port port = MakePort();
+  const Program program = Spawn({"/bin/sleep", "0"});
+  zx::Thread made;
+  ASSERT_EQ(zx::Thread::create(program.process, "made", 4, 0, &made), ZX_OK) << zxl_last_error();
+  ASSERT_EQ(program.process.bind_exception_port(port, 5, ZX_EXCEPTION_PORT_DEBUGGER), ZX_OK) << zxl_last_error();
+  ASSERT_EQ(program.process.start(), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(NextPacket(port).type, ZX_EXCP_THREAD_STARTING);
+  EXPECT_EQ(program.thread.resume(ZX_RESUME_EXCEPTION), ZX_OK) << zxl_last_error();
+  AwaitEnd(program.process);
+  EXPECT_EQ(InfoOf(program.process).return_code, 0);
+}
+
+// The thread that would have been the first runs nothing of the program when nobody can start it any more.
+TEST(ProcessStart, LeavesAFirstThreadBehindThatEndsWithItsHandle) {
+  const zx::Port port = MakePort();
+  Program program = Spawn({"/bin/echo", "must not be run"});
+  ASSERT_EQ(program.process.bind_exception_port(port, 5, 0), ZX_OK) << zxl_last_error();
+  zx::Thread first;
+  ASSERT_EQ(zx::Thread::create(program.process, "first", 5, 0, &first), ZX_OK) << zxl_last_error();
+  ASSERT_EQ(program.process.start(first, 0x1230, 0, {}, 0), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(NextPacket(port).type, ZX_EXCP_FATAL_PAGE_FAULT);
+  const pid_t leader = TidOf(program.thread);
+  program.thread.reset();
+  EXPECT_TRUE(WaitUntil([&] { return StateOf(leader) == 'Z'; }));
+  ASSERT_EQ(first.kill(), ZX_OK) << zxl_last_error();
+  AwaitEnd(program.process);
+  EXPECT_EQ(InfoOf(program.process).return_code, 0);
+}
+
+TEST(ProcessStart, OfOneThatHasLentItselfDoesNotHappenWhenTheTracerIsKilled) {
+  const Program program = Spawn({"/bin/sleep", "60"});
+  zx::Thread made;
+  ASSERT_EQ(zx::Thread::create(program.process, "made", 4, 0, &made), ZX_OK) << zxl_last_error();
+  const pid_t pid = PidOf(program.process);
+  ASSERT_EQ(kill(TracerOf(pid), SIGKILL), 0);
+  EXPECT_TRUE(WaitUntil([&] { return StateOf(pid) == 0 || StateOf(pid) == 'Z'; }));
+}
+
+#if defined(__x86_64__)
+TEST(ProcessStart, TakesThreadPointersThatTheKernelRefuses) {
+  const zx::Port port = MakePort();
+  const Program program = Spawn({"/bin/sleep", "0"});
+  ASSERT_EQ(program.process.bind_exception_port(port, 5, 0), ZX_OK) << zxl_last_error();
+  constexpr uint64_t kTp = ~uint64_t{0} << 47;
+  ASSERT_EQ(program.thread.start_regs(0x1230, 0x10, 6, 7, kTp, 8), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(NextPacket(port).type, ZX_EXCP_FATAL_PAGE_FAULT);
+  zx_thread_state_general_regs_t regs = {};
+  ASSERT_EQ(program.thread.read_state(ZX_THREAD_STATE_GENERAL_REGS, &regs, sizeof(regs)), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(regs.rip, 0x1230U);
+  EXPECT_EQ(regs.rdi, 6U);
+  EXPECT_EQ(regs.fs_base, kTp);
+}
+#endif
+
 }  // namespace
 }  // namespace zxctl::test

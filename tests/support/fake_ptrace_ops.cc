@@ -99,8 +99,8 @@ uint64_t FakePtraceOps::ReadPendingSignals(pid_t tid) {
   return tracee == nullptr ? 0 : tracee->pending_signals;
 }
 
-void FakePtraceOps::SendSignal(pid_t /*tgid*/, pid_t tid, int signo) {
-  (void)Record("send", tid, fmt::format(" {}", signo));
+bool FakePtraceOps::SendSignal(pid_t /*tgid*/, pid_t tid, int signo) {
+  return Record("send", tid, fmt::format(" {}", signo)).ok();
 }
 
 OpResult FakePtraceOps::GetSiginfo(pid_t tid, siginfo_t& out) {

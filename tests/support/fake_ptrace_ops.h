@@ -72,7 +72,7 @@ class FakePtraceOps : public PtraceOps {
   OpResult SetSignalMask(pid_t tid, uint64_t mask) override;
   OpResult SetSiginfo(pid_t tid, const siginfo_t& info) override;
   uint64_t ReadPendingSignals(pid_t tid) override;
-  void SendSignal(pid_t tgid, pid_t tid, int signo) override;
+  bool SendSignal(pid_t tgid, pid_t tid, int signo) override;
   OpResult GetSiginfo(pid_t tid, siginfo_t& out) override;
   uint64_t FindRseq(pid_t /*tid*/) override { return 0; }
   OpResult GetEventMessage(pid_t tid, uint64_t& out) override;

@@ -88,6 +88,7 @@ static int ForbidClone(uint32_t action) {
 
 int main(int argc, char** argv) {
   if (argc > 1 && strcmp(argv[1], "errno") == 0 && ForbidClone(SECCOMP_RET_ERRNO | 1) != 0) return 94;
+  if (argc > 1 && strcmp(argv[1], "zero") == 0 && ForbidClone(SECCOMP_RET_ERRNO) != 0) return 96;
   if (argc > 1 && strcmp(argv[1], "trap") == 0 && ForbidClone(SECCOMP_RET_TRAP) != 0) return 95;
   char* stacks = mmap(NULL, (size_t)kStackBytes * kStacks, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
