@@ -395,9 +395,10 @@ class ClientsEnd : public ::testing::TestWithParam<Ending> {};
 
 TEST_P(ClientsEnd, LetsTheProgramsGoOnAndTheTracerEnd) {
   const bool excepts = GetParam().what == "exception";
+  const bool steps = GetParam().what == "step";
   Program program(excepts ? "break" : "wait");
   ClientProcess client(program.pid(), GetParam().what);
-  if (excepts) {
+  if (excepts || steps) {
     EXPECT_TRUE(client.child().Expect("bound"));
     program.Go();
   }
@@ -410,6 +411,8 @@ TEST_P(ClientsEnd, LetsTheProgramsGoOnAndTheTracerEnd) {
   program.ExpectFree();
   if (excepts) {
     EXPECT_TRUE(program.child().Expect("joined, caught 1")) << program.child().out();
+  } else if (steps) {
+    EXPECT_TRUE(program.child().Expect("alive")) << program.child().out();
   } else {
     program.ExpectAnswer();
   }
@@ -418,7 +421,7 @@ TEST_P(ClientsEnd, LetsTheProgramsGoOnAndTheTracerEnd) {
 
 std::vector<Ending> Endings() {
   std::vector<Ending> endings;
-  for (const char* what : {"suspend", "flag", "bind", "debug", "exception"}) {
+  for (const char* what : {"suspend", "flag", "bind", "debug", "exception", "step"}) {
     for (const char how : {'k', 'x', 'e'}) endings.push_back({what, how});
   }
   return endings;

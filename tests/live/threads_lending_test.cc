@@ -1,10 +1,12 @@
 // The thread that is borrowed to make another one: whatever it is doing, it is as it was afterwards.
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <zircon/syscalls/debug.h>
 #include <zircon/syscalls/exception.h>
 
+#include <algorithm>
 #include <atomic>
 #include <random>
 #include <thread>
@@ -16,12 +18,17 @@ namespace zxctl::test {
 namespace {
 
 // One thread, in an exception: it makes the call, and is in the same exception afterwards.
-TEST(LentThread, InAnExceptionStaysInIt) {
+// `signals`: how many signals the program may have queued.
+void LendInAnException(rlim_t signals) {
   const zx::Port port = MakePort();
   const Program program = Spawn({"/bin/sh", "-c", "kill -SEGV $$; exit 1"});
   ASSERT_EQ(program.process.bind_exception_port(port, 3, 0), ZX_OK) << zxl_last_error();
   ASSERT_EQ(program.process.start(), ZX_OK) << zxl_last_error();
   EXPECT_EQ(NextPacket(port).type, ZX_EXCP_GENERAL);
+  rlimit limit = {};
+  ASSERT_EQ(prlimit(PidOf(program.process), RLIMIT_SIGPENDING, nullptr, &limit), 0);
+  limit.rlim_cur = std::min(limit.rlim_max, signals);
+  ASSERT_EQ(prlimit(PidOf(program.process), RLIMIT_SIGPENDING, &limit, nullptr), 0);
   zxl_exception_info_t before = {};
   zx_thread_state_general_regs_t regs_before = {};
   ASSERT_EQ(program.thread.get_exception(&before), ZX_OK) << zxl_last_error();
@@ -45,6 +52,10 @@ TEST(LentThread, InAnExceptionStaysInIt) {
   EXPECT_TRUE(WIFSIGNALED(status));
   EXPECT_EQ(WTERMSIG(status), SIGSEGV);
 }
+
+TEST(LentThread, InAnExceptionStaysInIt) { LendInAnException(RLIM_INFINITY); }
+
+TEST(LentThread, ComesBackWhereNoSignalCanBeQueued) { LendInAnException(0); }
 
 // A fault whose handler says "go on" happens again, with all that the kernel said of it.
 TEST(LentThread, FaultsAgainWhereItFaulted) {

@@ -3,7 +3,8 @@
 //   target_task_client PID WHAT
 //
 // WHAT is what it holds: "suspend" (a token on the process), "flag" (one thread), "bind" (a port on the process), "exception"
-// (as bind, and it waits for an exception that it never answers), "debug" (a debugger's port), "park" (a program that is
+// (as bind, and it waits for an exception that it never answers), "step" (the same of an exception that its own single step has
+// led to), "debug" (a debugger's port), "park" (a program that is
 // not started; PID is not used) or "full" (a program of its own has faulted and found a full port). Prints "ready N": the
 // parked program's pid, or with "full" the tracer's. Then a byte on standard input
 // says how it ends: 'x' exit, 'e' exec of a program that waits for the end of its input. SIGKILL is the test's.
@@ -16,6 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 #include <zircon/syscalls.h>
+#include <zircon/syscalls/debug.h>
+#include <zircon/syscalls/exception.h>
 #include <zircon/syscalls/object.h>
 #include <zircon/syscalls/port.h>
 #include <zxtask/linux.h>
@@ -58,6 +61,20 @@ static void AwaitException(void) {
   puts("bound");
   fflush(stdout);
   Check("packet", zx_port_wait(port, ZX_TIME_INFINITE, &packet));
+}
+
+// Steps it out of the call that it waits in, and stands in the exception of that.
+static void Step(void) {
+  const zx_thread_state_single_step_t step = 1;
+  zx_port_packet_t packet;
+  Suspend();
+  Bind(0);
+  Check("write", zx_thread_write_state(thread, ZX_THREAD_STATE_SINGLE_STEP, &step, sizeof step));
+  Check("close", zx_handle_close(token));
+  puts("bound");
+  fflush(stdout);
+  Check("packet", zx_port_wait(port, ZX_TIME_INFINITE, &packet));
+  if (packet.type != ZX_EXCP_HW_BREAKPOINT) exit(93);
 }
 
 static long Park(void) {
@@ -113,6 +130,7 @@ int main(int argc, char** argv) {
     if (strcmp(what, "bind") == 0) Bind(0);
     if (strcmp(what, "debug") == 0) Bind(ZX_EXCEPTION_PORT_DEBUGGER);
     if (strcmp(what, "exception") == 0) AwaitException();
+    if (strcmp(what, "step") == 0) Step();
   }
   printf("ready %ld\n", number);
   fflush(stdout);

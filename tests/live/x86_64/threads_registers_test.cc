@@ -1,5 +1,7 @@
 // Every kind of registers of a real thread: what is read is what it has, what is written is what it goes on with, what cannot be
 // is refused and changes nothing.
+#include <signal.h>
+
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -7,6 +9,7 @@
 #include <vector>
 
 #include "live/registers_test.h"
+#include "support/proc_view.h"
 
 namespace zxctl::test {
 namespace {
@@ -371,6 +374,18 @@ TEST_F(Registers, AProgramThatExecutesAnotherIsNotArmedAnyMore) {
   ReadPlaces();
   const zx::SuspendToken token = Suspend();
   EXPECT_EQ(Read<DebugRegs>(thread_).dr7, 0x700U);
+}
+
+// What would have killed it with the tracer has gone with the debug registers.
+TEST_F(Registers, AProgramThatExecutesAnotherOutlivesTheTracer) {
+  Arm({.dr = {at("watched"), 0, 0, 0}, .dr6 = 0, .dr7 = kLocal0 | kWrites0 | kEightBytes0});
+  Tell("X");
+  ReadPlaces();
+  const pid_t tracer = TracerOf(child_.pid());
+  ASSERT_EQ(kill(tracer, SIGKILL), 0);
+  EXPECT_TRUE(WaitUntil([&] { return TracerOf(child_.pid()) != tracer; }));
+  Tell("w");
+  ExpectLine("watched 1");
 }
 
 // ---- steps -----------------------------------------------------------------------------------------------------------

@@ -18,11 +18,12 @@ long watched;
 int calls;
 
 // Pairs of vector registers from, or to, where x9 points.
-#define PAIRS(op)                                                                                                     \
-  op " q0, q1, [x9]\n" op " q2, q3, [x9, #32]\n" op " q4, q5, [x9, #64]\n" op " q6, q7, [x9, #96]\n"                  \
-  op " q8, q9, [x9, #128]\n" op " q10, q11, [x9, #160]\n" op " q12, q13, [x9, #192]\n" op " q14, q15, [x9, #224]\n"   \
-  op " q16, q17, [x9, #256]\n" op " q18, q19, [x9, #288]\n" op " q20, q21, [x9, #320]\n" op " q22, q23, [x9, #352]\n" \
-  op " q24, q25, [x9, #384]\n" op " q26, q27, [x9, #416]\n" op " q28, q29, [x9, #448]\n" op " q30, q31, [x9, #480]\n"
+#define PAIRS(op)                                                                                                      \
+  op " q0, q1, [x9]\n" op " q2, q3, [x9, #32]\n" op " q4, q5, [x9, #64]\n" op " q6, q7, [x9, #96]\n" op                \
+     " q8, q9, [x9, #128]\n" op " q10, q11, [x9, #160]\n" op " q12, q13, [x9, #192]\n" op " q14, q15, [x9, #224]\n" op \
+     " q16, q17, [x9, #256]\n" op " q18, q19, [x9, #288]\n" op " q20, q21, [x9, #320]\n" op                            \
+     " q22, q23, [x9, #352]\n" op " q24, q25, [x9, #384]\n" op " q26, q27, [x9, #416]\n" op                            \
+     " q28, q29, [x9, #448]\n" op " q30, q31, [x9, #480]\n"
 
 __asm__(
     ".text\n"
