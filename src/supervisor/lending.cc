@@ -431,6 +431,7 @@ void Tracer::EndAt(Thread& thread, Errand::Next next, PtraceStop stop) {
   const pid_t tid = thread.tid;
   errand->done(errand->result());
   UpdateHold(tid);
+  ContinueStart(tid);
   TellStartIfFinal(tid);
   MakeExitCall(tid);
   Thread* back = tree_.FindThread(tid);

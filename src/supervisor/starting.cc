@@ -45,7 +45,8 @@ void Tracer::SetVectors(const Thread& thread) {
 
 // Into a page of its own the thread gets an instruction that loads the pointers, in front of the call that unmaps the page.
 // Afterwards it stands with the registers that are wanted.
-void Tracer::LoadPointers(Thread& thread, const arch::Registers& wanted, std::function<void(Result<void>)> done) {
+void Tracer::LoadPointers(Thread& thread, const arch::Registers& wanted,
+                          const std::function<void(Result<void>)>& done) {
   if (!arch::CanLoadPointers()) return done(Fail(CannotSet("this machine has no instruction for it")));
   constexpr uint64_t kProtection = PROT_READ | PROT_EXEC;
   constexpr uint64_t kFlags = MAP_PRIVATE | MAP_ANONYMOUS;
@@ -105,8 +106,8 @@ void Tracer::Begin(Thread& thread) {
 }
 
 void Tracer::StartThread(Thread& thread, const arch::StartRegs& regs, std::function<void(Result<void>)> done) {
-  // The end of its exec would write over what is set here.
-  if (thread.state.stop == PtraceStop::kEvent) {
+  // The end of its exec would write over what is set here; so would that of a loan.
+  if (thread.state.stop == PtraceStop::kEvent || thread.errand != nullptr) {
     thread.start = std::make_unique<StartRequest>(StartRequest{.regs = regs, .done = std::move(done)});
     return UpdateHold(thread.tid);
   }
@@ -116,7 +117,6 @@ void Tracer::StartThread(Thread& thread, const arch::StartRegs& regs, std::funct
   const bool takes = arch::KernelTakesPointers(registers);
   if (!read || (takes && !WriteRegisters(thread, registers).ok())) return done(Fail(WasKilled()));
   if (takes) return Begin(thread), done({});
-  if (thread.errand != nullptr) return done(Fail(CannotSet("the thread is lent at this moment: try again")));
   LoadPointers(thread, registers, [this, koid = thread.koid, done = std::move(done)](const Result<void>& set) {
     Thread* started = tree_.FindThreadByKoid(koid);
     if (set && started != nullptr && started->kill == KillPhase::kNone) Begin(*started);
@@ -127,7 +127,7 @@ void Tracer::StartThread(Thread& thread, const arch::StartRegs& regs, std::funct
 void Tracer::ContinueStart(pid_t tid) {
   Thread* thread = tree_.FindThread(tid);
   if (thread == nullptr || thread->start == nullptr || thread->state.stop == PtraceStop::kEvent) return;
-  if (thread->state.hold != HoldPhase::kHeld) return;
+  if (thread->state.hold != HoldPhase::kHeld || thread->errand != nullptr) return;
   const std::unique_ptr<StartRequest> start = std::move(thread->start);
   StartThread(*thread, start->regs, start->done);
 }

@@ -213,7 +213,7 @@ class Tracer {
   void FinishCreated(pid_t tid);
   void EndRequestIfMade(Process& process);
   void EndRequest(Process& process, Result<Thread*> result);
-  void LoadPointers(Thread& thread, const arch::Registers& wanted, std::function<void(Result<void>)> done);
+  void LoadPointers(Thread& thread, const arch::Registers& wanted, const std::function<void(Result<void>)>& done);
   void LoadPointersAt(Koid koid, uint64_t page, const arch::Registers& wanted,
                       const std::function<void(Result<void>)>& done);
   void SetVectors(const Thread& thread);
