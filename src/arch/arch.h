@@ -65,6 +65,7 @@ concept StatesView = requires(const Layout& layout, const StateSets& sets, std::
   ShowState(layout, sets, out);
   { TakeState(layout, out, sets) } -> std::same_as<std::optional<std::string>>;
   { IsArmed(sets) } -> std::same_as<bool>;
+  { WritableBytes(uint32_t{}, out) } -> std::same_as<size_t>;
   { IsStep(int{}, int{}, int{}) } -> std::same_as<bool>;
   kUserWords.size();
 };

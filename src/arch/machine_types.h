@@ -1,6 +1,7 @@
 // Types that all machines' folders share.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -47,6 +48,13 @@ struct StateLayout {
   std::array<uint32_t, 2> sets{};
   std::string_view missing;  // why this machine has none, if it has none
 };
+// The one of this kind; null for a kind that there is not.
+template <size_t N>
+[[nodiscard]] const StateLayout* FindState(const std::array<StateLayout, N>& states, uint32_t kind) {
+  const auto found =
+      std::find_if(states.begin(), states.end(), [kind](const StateLayout& s) { return s.kind == kind; });
+  return found == states.end() ? nullptr : &*found;
+}
 // Those sets as they were read; empty where the machine has none.
 using StateSets = std::array<std::span<std::byte>, 2>;
 

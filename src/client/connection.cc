@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/fork_mark.h"
 #include "client/task.h"
 #include "client/tracer_process.h"
 #include "object/root.h"
@@ -35,8 +36,8 @@ constexpr int64_t kLookNs = 20 * kNsPerMs;
 
 std::mutex g_start_lock;
 std::atomic<Connection*> g_connection = nullptr;
-// In a page that a forked child finds zeroed, in whatever way it was forked. Null until there is a tracer.
-std::atomic<const std::atomic<uint32_t>*> g_not_forked = nullptr;
+// Set while there is a tracer.
+ForkMark g_fork_mark;
 // Where a thread that takes in keeps what is to be done when it holds no lock any more; null while it does not.
 thread_local std::vector<std::function<void()>>* g_afterwards = nullptr;
 
@@ -71,16 +72,6 @@ bool SleepOnAny(std::span<FutexWaiter> words, int64_t deadline_ns) {
   return result >= 0 || errno != ETIMEDOUT;
 }
 
-Result<void> MarkProcess() {
-  if (g_not_forked.load() != nullptr) return {};
-  const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  void* page = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) return FailErrno("cannot map a page");
-  if (madvise(page, size, MADV_WIPEONFORK) != 0) return FailErrno("cannot mark a page");
-  g_not_forked.store(new (page) std::atomic<uint32_t>(1));
-  return {};
-}
-
 // What StartOrphan() gives at its end: why there is no program.
 Result<void> CheckErrors(int errors, const std::string& tracer) {
   pollfd fd{.fd = errors, .events = POLLIN, .revents = 0};
@@ -107,10 +98,7 @@ std::string Answer::Sentence() const { return {reinterpret_cast<const char*>(byt
 
 Connection::Connection(ring::Channel channel) : channel_(std::move(channel)) {}
 
-bool Connection::IsForked() {
-  const std::atomic<uint32_t>* not_forked = g_not_forked.load(std::memory_order_relaxed);
-  return not_forked != nullptr && not_forked->load(std::memory_order_relaxed) == 0;
-}
+bool Connection::IsForked() { return g_fork_mark.IsForked(); }
 
 Result<Connection*> Connection::Get() {
   if (IsForked()) {
@@ -121,7 +109,7 @@ Result<Connection*> Connection::Get() {
   const std::lock_guard lock(g_start_lock);
   Connection* const before = g_connection.load();
   if (before != nullptr && before->IsAlive()) return before;
-  if (const auto marked = MarkProcess(); !marked) return Fail(marked.error());
+  if (const auto marked = g_fork_mark.Set(); !marked) return Fail(marked.error());
   auto channel = ring::Channel::Create(ring::kClientRingBytes, sizeof(ring::SharedState));
   if (!channel) return Fail(channel.error());
   // A forked child must not write into what the tracer reads.

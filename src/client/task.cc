@@ -208,14 +208,19 @@ zx_status_t Process::WriteMemory(uint64_t address, const void* in, size_t size, 
 
 Thread::Thread(Connection& connection, const ring::TaskRecord& record)
     : Task(kType, connection, record), process_(record.process), tid_(record.tid) {
-  Thread::Update(record);
+  // Also of one that is dead: nobody will tell of its end any more.
+  const std::lock_guard lock(state_lock_);
+  TakeLocked(record);
 }
 
 Thread::~Thread() { connection().Forget(*this); }
 
 void Thread::Update(const ring::TaskRecord& record) {
   const std::lock_guard lock(state_lock_);
-  if (life() == ring::TaskLife::kDead) return;
+  if (life() != ring::TaskLife::kDead) TakeLocked(record);
+}
+
+void Thread::TakeLocked(const ring::TaskRecord& record) {
   SetLife(record.life);
   tid_ = record.tid != 0 ? record.tid : tid_.load();
   zx_signals_t now = 0;

@@ -140,6 +140,8 @@ class Thread final : public Task {
   void OnResumed(uint64_t seq) override;
 
  private:
+  void TakeLocked(const ring::TaskRecord& record);
+
   // True when this call decided; false when the tracer has to be asked.
   bool AnswerHere(zx_koid_t port, ring::Verdict verdict, zx_status_t* out);
 

@@ -10,7 +10,7 @@
 
 namespace zxctl {
 
-// The tracer's and the reporter's program file: in $ZXTASK_TRACER_DIR, beside the program or the library that this code is
+// The program file of one of zxctl's helpers, as zxtask-tracer: in $ZXTASK_TRACER_DIR, beside the program or the library that this code is
 // in, or where an installation has it. NOT_FOUND says where it was looked for.
 [[nodiscard]] Result<std::string> FindHelper(const std::string& name);
 

@@ -51,7 +51,9 @@ void Client::DoStartThread(const ring::Command& command, std::span<const std::by
   const bool is_starting =
       thread != nullptr && (thread->start != nullptr || (thread->created && thread->errand != nullptr));
   if (thread == nullptr || thread->kill != KillPhase::kNone || (!thread->created && !is_first) || is_starting) {
-    return Answer(command, NotRunning("the thread has been started already"));
+    const bool is_gone = thread == nullptr || thread->kill != KillPhase::kNone;
+    return Answer(command,
+                  NotRunning(is_gone ? "the thread is dead, or about to be" : "the thread has been started already"));
   }
   tracer_.StartThread(*thread, start.regs, [this, command](const Result<void>& started) {
     if (!started) return Answer(command, started.error());

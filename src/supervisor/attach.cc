@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/ptrace.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,6 +16,8 @@ namespace {
 constexpr int kQuietRounds = 2;
 // An exec in a process that is attached to is waited for so often, each time as long as PtraceOps::Seize() waits.
 constexpr int kExecTries = 100;
+// A thread that has taken its leader's place by now was refused as the leader that had ended; this may happen more than once.
+constexpr int kMaxSeizeRefusals = 10;
 
 // `doctor`: what says why.
 Status Refusal(const std::string& who, const std::string& doctor, const OpResult& seized) {
@@ -117,6 +120,8 @@ Result<Process*> Tracer::AttachProcess(pid_t pid, Job& job) {
     threads = ops_.ListThreads(pid).size();
     facts = ops_.ReadFacts(pid);
   }
+  // A tracer that has been killed closes its sockets, from which others know, before it lets go what it traces.
+  if (facts && facts->tracer != 0 && ops_.AwaitEndOfExiting(facts->tracer)) facts = ops_.ReadFacts(pid);
   const auto attachable = CheckAttachable(pid, facts, threads);
   if (!attachable) return Fail(attachable.error());
   for (int tries = 0; tries < kExecTries; ++tries) {
@@ -139,19 +144,23 @@ Result<Process*> Tracer::AttachProcess(pid_t pid, Job& job) {
 Result<pid_t> Tracer::SeizeFirst(pid_t pid) {
   OpResult refused(ESRCH);
   int refusals = 0;
+  pid_t busy = 0;  // the last that could not be waited for, since it executes a program
   for (int tries = 0; tries < kExecTries; ++tries) {
     bool again = false;
     for (const pid_t tid : ops_.ListThreads(pid)) {
       const OpResult seized = ops_.Seize(tid, Options(tid == pid));
       if (seized.ok()) return tid;
+      if (seized.error() == EBUSY) busy = tid;
       again = again || seized.error() == EBUSY;
       if (tid == pid) refused = seized;
     }
     // A leader that has just ended is one whose place another thread is about to take, or has taken by now; or the process
     // ends.
     const auto leader = ops_.ReadFacts(pid);
+    // What seemed to be given up was done after all, on a thread that is the leader now.
+    if (leader && leader->tracer == getpid()) return busy != 0 ? busy : pid;
     const bool stands = leader && !leader->IsZombie() && !again;
-    if (stands && ++refusals > 1) break;
+    if (stands && ++refusals == kMaxSeizeRefusals) break;
     sched_yield();
   }
   return Fail(Refusal(fmt::format("process {}", pid), fmt::format("zxctl doctor {}", pid), refused));

@@ -148,11 +148,13 @@ void Tracer::OnExitStop(Thread& thread) {
 // core: what a handler has not answered by then, nobody waits for.
 void Tracer::BeginDying(Thread& thread) {
   thread.process->dying_tid = thread.tid;
-  std::vector<pid_t> others;
-  for (const Thread* other : thread.process->threads) {
-    if (other != &thread) others.push_back(other->tid);
-  }
-  for (const pid_t tid : others) LetExit(tid);
+  LetExits(*thread.process);
+}
+
+void Tracer::LetExits(const Process& process) {
+  std::vector<pid_t> tids;
+  for (const Thread* thread : process.threads) tids.push_back(thread->tid);
+  for (const pid_t tid : tids) LetExit(tid);
 }
 
 void Tracer::LetExit(pid_t tid) {
@@ -180,8 +182,9 @@ bool Tracer::OfferForcedDeath(Thread& thread, int signo) {
 bool Tracer::OfferExit(Thread& thread) {
   if (!sink_.WantsExit(*thread.process)) return false;
   arch::Registers registers{};
-  const bool by_itself = thread.kill == KillPhase::kNone && ops_.GetRegisters(thread.tid, registers).ok() &&
-                         arch::SystemCallNumber(registers) == SYS_exit;
+  const bool killed = thread.process->killed || thread.kill != KillPhase::kNone;
+  const bool by_itself =
+      !killed && ops_.GetRegisters(thread.tid, registers).ok() && arch::SystemCallNumber(registers) == SYS_exit;
   if (by_itself) {
     current_fault_ = {.thread = &thread, .kind = FaultKind::kExit};
   } else {

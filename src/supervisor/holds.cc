@@ -141,6 +141,8 @@ void Tracer::WatchExits(Process& process, const std::function<void()>& done) {
 void Tracer::KillProcess(Process& process) {
   process.killed = true;
   ops_.Kill(process.pid);
+  // Once its last thread is in its exit stop the kernel drops the signal.
+  LetExits(process);
 }
 
 void Tracer::KillJob(Job& job) {

@@ -3,6 +3,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/ptrace.h>
@@ -221,6 +222,22 @@ std::vector<pid_t> LinuxPtraceOps::ListThreads(pid_t pid) { return ReadThreadIds
 bool LinuxPtraceOps::IsThreadOf(pid_t tgid, pid_t tid) {
   // Signal 0 is not sent. EPERM means that the thread is there and belongs to somebody else.
   return syscall(SYS_tgkill, tgid, tid, 0) == 0 || errno == EPERM;
+}
+
+bool LinuxPtraceOps::AwaitEndOfExiting(pid_t pid) {
+  // The first that it does; its memory, its files and its tracees go later.
+  constexpr uint64_t kExiting = 0x4;  // PF_EXITING
+  constexpr int kFlagsField = 9;
+  const std::string stat = ReadFile(fmt::format("/proc/{}/stat", pid)).value_or("");
+  const std::string_view from_flags = StatFieldsFrom(stat, kFlagsField);
+  uint64_t flags = kExiting;  // of one that is gone
+  std::from_chars(from_flags.data(), from_flags.data() + from_flags.size(), flags);
+  if ((flags & kExiting) == 0) return false;
+  const UniqueFd end(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!end.valid()) return errno == ESRCH;
+  constexpr int kPatienceMs = 1000;
+  pollfd entry{.fd = end.get(), .events = POLLIN, .revents = 0};
+  return poll(&entry, 1, kPatienceMs) == 1;
 }
 
 size_t LinuxPtraceOps::ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) {

@@ -34,6 +34,7 @@ class LinuxPtraceOps final : public PtraceOps {
   std::vector<pid_t> ListThreads(pid_t pid) override;
   bool IsTracee(pid_t tid) override;
   bool IsThreadOf(pid_t tgid, pid_t tid) override;
+  bool AwaitEndOfExiting(pid_t pid) override;
   size_t ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) override;
   std::optional<SleepLook> LookAtSleep(pid_t tgid, pid_t tid) override { return zxctl::LookAtSleep(tgid, tid); }
   bool ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& caught) override;

@@ -95,6 +95,9 @@ class PtraceOps {
   virtual std::vector<pid_t> ListThreads(pid_t pid) = 0;
   // True when `tid` is a thread of process `tgid`; false when it is not, or is gone.
   virtual bool IsThreadOf(pid_t tgid, pid_t tid) = 0;
+  // Waits for the end of a process that has begun to exit, a second at most: until then its tracees are its own. False when it
+  // has not begun.
+  virtual bool AwaitEndOfExiting(pid_t pid) = 0;
   // The line of /proc/PID/task/TID/stat. `fd` caches the open file between calls. Empty when the task is gone.
   virtual size_t ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) = 0;
   // Since when a thread has been asleep: sleep_clock.h.

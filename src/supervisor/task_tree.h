@@ -91,6 +91,8 @@ struct Thread {
   std::unique_ptr<StartRequest> start;
   std::unique_ptr<CallWatch> watch;  // a call that was restarted and has a timeout
   std::unique_ptr<FirstFault> first_fault;
+  // Before somebody wrote its registers, while it stands: to write them back is to take all back.
+  std::unique_ptr<arch::Registers> stood_with;
   // With which a call was set to run again, where that outlives handlers. While they are the same the call has not begun, or
   // has been broken off just as it was before.
   std::unique_ptr<arch::Registers> restarted;

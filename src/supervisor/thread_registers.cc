@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -60,14 +61,17 @@ std::vector<std::byte> ReadSet(PtraceOps& ops, pid_t tid, uint32_t note_type) {
 Result<ReadSets> ReadAll(PtraceOps& ops, pid_t tid, const arch::StateLayout& layout) {
   ReadSets sets{ReadSet(ops, tid, layout.sets[0]), ReadSet(ops, tid, layout.sets[1])};
   if (!sets.first.empty()) return sets;
-  if (!ops.IsTracee(tid)) return Fail(Gone());
+  // One that is just being killed is a tracee still.
+  arch::Registers registers{};
+  if (!ops.IsTracee(tid) || ops.GetRegisters(tid, registers).error() == ESRCH) return Fail(Gone());
   return Fail(Missing("the kernel does not give these registers of this machine"));
 }
 
 OpResult WriteAll(PtraceOps& ops, pid_t tid, const arch::StateLayout& layout, const arch::StateSets& sets) {
   for (size_t i = 0; i < sets.size(); ++i) {
     if (sets[i].empty()) continue;
-    if (const OpResult set = ops.SetRegisterSet(tid, layout.sets[i], sets[i]); !set.ok()) return set;
+    const auto writable = sets[i].first(arch::WritableBytes(layout.sets[i], sets[i]));
+    if (const OpResult set = ops.SetRegisterSet(tid, layout.sets[i], writable); !set.ok()) return set;
   }
   return {};
 }
@@ -139,7 +143,9 @@ void Tracer::WriteGeneral(Thread& thread, std::span<const std::byte> in, std::fu
   if (!before) return done(Fail(before.error()));
   arch::GeneralRegs general{};
   std::memcpy(&general, in.data(), sizeof(general));
-  arch::Registers registers = *before;
+  if (thread.stood_with == nullptr) thread.stood_with = std::make_unique<arch::Registers>(*before);
+  // An interrupted call that one write has given up is one again when the next puts back what was there.
+  arch::Registers registers = *thread.stood_with;
   if (const auto refused = arch::FromZircon(general, registers)) return done(Fail(Refused(*refused)));
   const bool step = arch::kHasStepFlag ? arch::TakeStepFlag(registers) : thread.single_step;
   // What the interrupted call would have gone on with may be something else now.

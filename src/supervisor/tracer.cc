@@ -28,11 +28,12 @@ uint64_t Tracer::Options(bool exit_stops) const {
   return options;
 }
 
-// What is armed would kill a program that nobody traces any more.
+// Untraced, what is armed would kill its program, nobody could start what waits for it, and a new thread that has its maker's
+// registers still would go on as that one.
 uint64_t Tracer::OptionsOf(const Thread& thread) const {
-  // Nor could anybody start one that waits for it.
   const bool waits = thread.process != nullptr && thread.process->waits_for_start();
-  return Options(thread.exit_option) | (thread.single_step || thread.armed || waits ? PTRACE_O_EXITKILL : 0);
+  const bool must_end = thread.single_step || thread.armed || waits || (thread.created && !thread.exit_armed);
+  return Options(thread.exit_option) | (must_end ? PTRACE_O_EXITKILL : 0);
 }
 
 void Tracer::OnWait(const WaitResult& result) {
@@ -465,6 +466,7 @@ void Tracer::Resume(Thread& thread, int signo) {
   if (thread.process != nullptr && thread.state.life == Lifecycle::kAlive) SetExitOption(thread);
   if (thread.held_since_ns != 0) CountHeldTime(thread);
   thread.counts_no_time = false;
+  thread.stood_with.reset();
   thread.sleep.reset();
   if (std::exchange(thread.stop_again, false)) (void)ops_.Interrupt(thread.tid);
   const bool until_syscall = thread.watch != nullptr || thread.job_stop_broke_call;

@@ -292,8 +292,9 @@ class Tracer {
   // True when the death, or the exit, has to be answered before it goes on.
   bool OfferForcedDeath(Thread& thread, int signo);
   bool OfferExit(Thread& thread);
-  // A thread that waits at its exit for an answer waits no longer.
+  // A thread that waits at its exit for an answer waits no longer; no thread of the process does.
   void LetExit(pid_t tid);
+  void LetExits(const Process& process);
   bool FaultsAllTheTime(Thread& thread);
   void DropOwnSignal(Thread& thread, int signo);
   void OfferToDebugger(Thread& thread, int signo);

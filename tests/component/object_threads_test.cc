@@ -281,6 +281,25 @@ void Linger(int turns) {
   for (int i = 0; i < turns; ++i) std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
+// Until there have been so many rounds. Awake at first, so that both begin at about the same time; a partner that has no CPU
+// meanwhile is waited for asleep: emulated CPUs take turns, and one that spins keeps the others from theirs.
+void AwaitRound(const std::atomic<int>& rounds, int round) {
+  constexpr int kAwake = 100;
+  int turns = 0;
+  for (int now = rounds; now < round; now = rounds) {
+    if (++turns <= kAwake) {
+      std::this_thread::yield();
+    } else {
+      rounds.wait(now);
+    }
+  }
+}
+
+void TellRound(std::atomic<int>& rounds, int round) {
+  rounds = round;
+  rounds.notify_one();
+}
+
 // Runs both at the same time, over and over, shifted against each other by a little; `prepare` and `check` run alone before
 // and after.
 constexpr int kRounds = 10'000;
@@ -291,18 +310,18 @@ void Race(int rounds, Prepare prepare, First first, Second second, Check check) 
   std::atomic<int> ended = 0;
   std::jthread other([&] {
     for (int round = 1; round <= rounds; ++round) {
-      while (begun < round) std::this_thread::yield();
+      AwaitRound(begun, round);
       Linger(round * 7 % 400);
       second();
-      ended = round;
+      TellRound(ended, round);
     }
   });
   for (int round = 1; round <= rounds; ++round) {
     prepare();
-    begun = round;
+    TellRound(begun, round);
     Linger(round * 3 % 100);
     first();
-    while (ended < round) std::this_thread::yield();
+    AwaitRound(ended, round);
     check();
   }
 }

@@ -91,6 +91,16 @@ TEST_F(TracerTasksTest, APartlyTracedProcessIsRefusedAndLetGo) {
   EXPECT_EQ(tracer.tree().FindProcess(kOther), nullptr);
 }
 
+TEST_F(TracerTasksTest, ATracerThatIsOnItsWayOutIsWaitedFor) {
+  ops.tracees[kOther].tgid = kOther;
+  ops.tracees[kOther].facts.tracer = 77;
+  const auto refused = tracer.AttachProcess(kOther, tracer.tree().root_job());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().zx, ZX_ERR_ALREADY_BOUND);
+  ops.exiting = 77;
+  EXPECT_TRUE(tracer.AttachProcess(kOther, tracer.tree().root_job()));
+}
+
 // ---- starts ----
 
 TEST_F(TracerTasksTest, AStartIsToldWhereRegistersAreFinal) {
@@ -162,6 +172,33 @@ TEST_F(TracerTasksTest, AnExitDuringADetachAsksNobody) {
   Wait(101, EventStop(PTRACE_EVENT_EXIT));
   EXPECT_TRUE(sink.raised.empty());
   EXPECT_EQ(ops.Count("cont 101 0"), 1);
+}
+
+// ---- making a thread ----
+
+// As long as it has the registers of its maker it would go on as that one, should we be gone.
+TEST_F(TracerTasksTest, ANewThreadDiesWithUsUntilAllItCanDoIsExit) {
+  constexpr pid_t kMade = 301;
+  Process& process = Attach();
+  GiveCode(kOther);
+  GiveCode(kMade);
+  ops.tracees[kMade].tgid = kOther;
+  const Thread* made = nullptr;
+  tracer.CreateThread(process, [&](const Result<Thread*>& result) { made = result ? *result : nullptr; });
+  Wait(kOther, EventStop(PTRACE_EVENT_STOP));
+  Wait(kOther, kSyscallStop);
+  ASSERT_NE(ops.tracees[kOther].options & PTRACE_O_EXITKILL, 0U);
+  ops.tracees[kMade].options = ops.tracees[kOther].options;
+  ops.tracees[kOther].event_message = kMade;
+  Wait(kOther, EventStop(PTRACE_EVENT_CLONE));
+  Wait(kOther, kSyscallStop);
+  Wait(kOther, EventStop(PTRACE_EVENT_STOP));
+  EXPECT_EQ(ops.tracees[kOther].options & PTRACE_O_EXITKILL, 0U);
+  EXPECT_EQ(made, nullptr);
+  Wait(kMade, EventStop(PTRACE_EVENT_STOP));
+  ASSERT_NE(made, nullptr);
+  EXPECT_NE(ops.tracees[kMade].options_at_setregs & PTRACE_O_EXITKILL, 0U);
+  EXPECT_EQ(ops.tracees[kMade].options & PTRACE_O_EXITKILL, 0U);
 }
 
 // ---- killing one thread ----

@@ -18,8 +18,6 @@
 namespace zxctl::test {
 
 using FpRegs = zx_thread_state_fp_regs_t;
-using VectorRegs = zx_thread_state_vector_regs_t;
-using DebugRegs = zx_thread_state_debug_regs_t;
 using GeneralRegs = zx_thread_state_general_regs_t;
 using SingleStep = zx_thread_state_single_step_t;
 
@@ -29,10 +27,6 @@ template <>
 inline constexpr uint32_t kKindOf<GeneralRegs> = ZX_THREAD_STATE_GENERAL_REGS;
 template <>
 inline constexpr uint32_t kKindOf<FpRegs> = ZX_THREAD_STATE_FP_REGS;
-template <>
-inline constexpr uint32_t kKindOf<VectorRegs> = ZX_THREAD_STATE_VECTOR_REGS;
-template <>
-inline constexpr uint32_t kKindOf<DebugRegs> = ZX_THREAD_STATE_DEBUG_REGS;
 template <>
 inline constexpr uint32_t kKindOf<SingleStep> = ZX_THREAD_STATE_SINGLE_STEP;
 
@@ -46,6 +40,14 @@ T Read(const zx::Thread& thread) {
 template <typename T>
 zx_status_t Write(const zx::Thread& thread, const T& state) {
   return thread.write_state(kKindOf<T>, &state, sizeof(state));
+}
+
+// Past a breakpoint that would be tried again: an instruction of four bytes.
+template <typename Regs = GeneralRegs>
+void PassBreakpoint(const zx::Thread& thread) {
+  auto regs = Read<Regs>(thread);
+  regs.pc += 4;
+  EXPECT_EQ(Write(thread, regs), ZX_OK) << zxl_last_error();
 }
 
 inline std::vector<uint8_t> BytesOf(const void* from, size_t size) {
@@ -106,10 +108,26 @@ class RegistersTest : public testing::Test {
     EXPECT_EQ(thread_.wait_one(ZX_THREAD_SUSPENDED, Soon()), ZX_OK);
     return token;
   }
-  // While it waits for what it is told, its debug registers are these.
-  void Arm(const DebugRegs& regs) {
+  // Each kind takes and gives exactly so many bytes, into a buffer that may be larger.
+  void ExpectSizes(const std::map<uint32_t, size_t>& sizes) {
     const zx::SuspendToken token = Suspend();
-    EXPECT_EQ(Write(thread_, regs), ZX_OK) << zxl_last_error();
+    for (const auto& [kind, size] : sizes) {
+      std::vector<uint8_t> buffer(size + 8);
+      EXPECT_EQ(thread_.read_state(kind, buffer.data(), size - 1), ZX_ERR_BUFFER_TOO_SMALL) << kind;
+      EXPECT_EQ(thread_.write_state(kind, buffer.data(), size - 1), ZX_ERR_BUFFER_TOO_SMALL) << kind;
+      EXPECT_EQ(thread_.read_state(kind, buffer.data(), buffer.size()), ZX_OK) << kind << ": " << zxl_last_error();
+      EXPECT_EQ(thread_.write_state(kind, buffer.data(), buffer.size()), ZX_OK) << kind << ": " << zxl_last_error();
+      EXPECT_EQ(thread_.read_state(kind, nullptr, size), ZX_ERR_INVALID_ARGS) << kind;
+      EXPECT_EQ(thread_.write_state(kind, nullptr, size), ZX_ERR_INVALID_ARGS) << kind;
+    }
+  }
+  void ExpectNoSuchKinds() {
+    const zx::SuspendToken token = Suspend();
+    std::vector<uint8_t> buffer(4096);
+    for (const uint32_t kind : {3U, 6U, 7U, ~0U}) {
+      EXPECT_EQ(thread_.read_state(kind, buffer.data(), buffer.size()), ZX_ERR_INVALID_ARGS) << kind;
+      EXPECT_EQ(thread_.write_state(kind, buffer.data(), buffer.size()), ZX_ERR_INVALID_ARGS) << kind;
+    }
   }
   void ExpectRefused(zx_status_t status, const std::string& what) {
     EXPECT_EQ(status, ZX_ERR_INVALID_ARGS);

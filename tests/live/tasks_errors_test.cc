@@ -276,7 +276,7 @@ class TaskStates : public TaskErrors {
 };
 
 TEST_F(TaskStates, NewOnesAreStartedFirst) {
-  EveryThreadCallRefuses("has not been started: call zxl_process_start() first");
+  EveryThreadCallRefuses("has not been started: zx_thread_start() starts a thread");
   EveryCallOfExceptionsRefuses("is in no exception");
   Refused(zxl_process_detach(process), "has not been started: start it first, or kill it");
   Refused(zxl_process_get_wait_status(process, &wait_status), "has not ended yet: wait for ZX_TASK_TERMINATED");

@@ -24,6 +24,7 @@
 #include "base/unique_fd.h"
 #include "live/tasks_model_ops.h"
 #include "support/handles.h"
+#include "support/proc_view.h"
 #include "support/supervised.h"
 #include "support/task_model.h"
 
@@ -150,6 +151,8 @@ World::~World() {
   }
   for (const RealProcess& process : processes_) {
     EXPECT_EQ(zx_object_wait_one(process.handle, ZX_TASK_TERMINATED, zx_deadline_after(kPatienceNs), nullptr), ZX_OK)
+        << "process " << process.pid << " does not end\n"
+        << ThreadsText(process.pid) << "after:\n"
         << log_;
     zx_handle_close(process.handle);
   }

@@ -148,6 +148,26 @@ TEST(StartsAndExits, RegistersCanBeReadAndWrittenAtAStartAndNotAtAnExit) {
   EXPECT_EQ(exits.resume(ZX_RESUME_EXCEPTION), ZX_OK);
 }
 
+// The kernel drops a SIGKILL then.
+TEST(StartsAndExits, TheLastThreadsExitIsOverWhenItIsKilled) {
+  enum class Task { kThread, kProcess, kJob };
+  for (const Task killed : {Task::kThread, Task::kProcess, Task::kJob}) {
+    const zx::Job job = MakeJob();
+    const zx::Port port = MakePort();
+    const Program program = Spawn({TargetPath("target_end"), "last-thread", "7"}, 0, job);
+    EXPECT_EQ(program.process.bind_exception_port(port, 1, ZX_EXCEPTION_PORT_DEBUGGER), ZX_OK) << zxl_last_error();
+    EXPECT_EQ(program.process.start(), ZX_OK) << zxl_last_error();
+    EXPECT_EQ(NextPacket(port).type, ZX_EXCP_THREAD_STARTING);
+    EXPECT_EQ(program.thread.resume(ZX_RESUME_EXCEPTION), ZX_OK) << zxl_last_error();
+    EXPECT_EQ(NextPacket(port).type, ZX_EXCP_THREAD_EXITING);
+    const zx_status_t status = killed == Task::kThread    ? program.thread.kill()
+                               : killed == Task::kProcess ? program.process.kill()
+                                                          : job.kill();
+    EXPECT_EQ(status, ZX_OK) << zxl_last_error();
+    AwaitEnd(program.process);
+  }
+}
+
 TEST(StartsAndExits, OnlyTheNearestJobWithADebuggerIsToldOfAProcess) {
   const zx::Job outer = MakeJob();
   zx::Job middle;

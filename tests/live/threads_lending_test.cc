@@ -181,9 +181,9 @@ TEST(LentThread, WhoseTracerIsKilledIsAsItWasOrDead) {
     program.child().Send("p");
     const auto line = program.child().ReadLine();
     program.child().CloseStdin();
-    const int status = program.child().Finish().status;
+    const Outcome outcome = program.child().Finish();
     survivors += line ? 1 : 0;
-    EXPECT_EQ(DescribeStatus(status), line ? "exit 0" : "signal 9") << "round " << round;
+    EXPECT_EQ(DescribeStatus(outcome.status), line ? "exit 0" : "signal 9") << "round " << round << ": " << outcome.err;
   }
   RecordProperty("survivors", survivors);
 }

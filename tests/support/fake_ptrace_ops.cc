@@ -65,7 +65,10 @@ OpResult FakePtraceOps::GetRegisters(pid_t tid, arch::Registers& out) {
 }
 
 OpResult FakePtraceOps::SetRegisters(pid_t tid, const arch::Registers& registers) {
-  if (FakeTracee* tracee = Living(tid); tracee != nullptr) tracee->registers = registers;
+  if (FakeTracee* tracee = Living(tid); tracee != nullptr) {
+    tracee->registers = registers;
+    if (Count(fmt::format("setregs {}", tid)) == 0) tracee->options_at_setregs = tracee->options;
+  }
   return Record("setregs", tid);
 }
 
@@ -181,6 +184,14 @@ bool FakePtraceOps::IsTracee(pid_t tid) {
 bool FakePtraceOps::IsThreadOf(pid_t tgid, pid_t tid) {
   const auto found = tracees.find(tid);
   return found != tracees.end() && found->second.tgid == tgid;
+}
+
+bool FakePtraceOps::AwaitEndOfExiting(pid_t pid) {
+  if (pid != exiting) return false;
+  for (auto& [tid, tracee] : tracees) {
+    if (tracee.facts.tracer == pid) tracee.facts.tracer = 0;
+  }
+  return true;
 }
 
 size_t FakePtraceOps::ReadStat(pid_t /*tgid*/, pid_t tid, UniqueFd& /*fd*/, char* buffer, size_t size) {

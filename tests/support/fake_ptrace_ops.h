@@ -26,6 +26,7 @@ struct FakeTracee {
   bool untraced = false;  // there, but no tracee of ours
   uint64_t event_message = 0;
   uint64_t options = 0;
+  uint64_t options_at_setregs = 0;  // when its registers were written first
   siginfo_t siginfo{};
   uint64_t signal_mask = 0;
   uint64_t pending_signals = 0;
@@ -49,6 +50,7 @@ class FakePtraceOps : public PtraceOps {
   // "block 12", "setmask 12", "setsiginfo 12", "send 12 64".
   std::vector<std::string> calls;
   int seize_error = 0;
+  pid_t exiting = 0;  // a process that has begun to exit
   bool lost_privileges = false;
   int64_t wait_any_cost_ns = 0;  // added to `clock` by a wait for anybody, for each tracee
   int64_t wait_cost_ns = 0;      // added by a wait for one
@@ -84,6 +86,8 @@ class FakePtraceOps : public PtraceOps {
   std::vector<pid_t> ListThreads(pid_t pid) override;
   bool IsTracee(pid_t tid) override;
   bool IsThreadOf(pid_t tgid, pid_t tid) override;
+  // What `exiting` traces is let go.
+  bool AwaitEndOfExiting(pid_t pid) override;
   size_t ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) override;
   std::optional<SleepLook> LookAtSleep(pid_t tgid, pid_t tid) override;
   bool ReadSignalMasks(pid_t tid, uint64_t& ignored, uint64_t& caught) override;

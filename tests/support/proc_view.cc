@@ -52,18 +52,44 @@ std::optional<long> BlockedCallOf(pid_t tid) {
   return number;
 }
 
-std::vector<pid_t> ChildrenOf(pid_t pid) {
-  std::vector<pid_t> children;
+namespace {
+
+std::vector<std::string> TaskFoldersOf(pid_t pid) {
+  std::vector<std::string> folders;
   const std::string tasks = "/proc/" + std::to_string(pid) + "/task";
   DIR* dir = opendir(tasks.c_str());
-  if (dir == nullptr) return children;
+  if (dir == nullptr) return folders;
   while (const dirent* entry = readdir(dir)) {
-    if (entry->d_name[0] == '.') continue;
-    std::istringstream text(ReadFile(tasks + "/" + entry->d_name + "/children").value_or(""));
-    for (pid_t child = 0; text >> child;) children.push_back(child);
+    if (entry->d_name[0] != '.') folders.push_back(tasks + "/" + entry->d_name);
   }
   closedir(dir);
+  return folders;
+}
+
+}  // namespace
+
+std::vector<pid_t> ChildrenOf(pid_t pid) {
+  std::vector<pid_t> children;
+  for (const std::string& folder : TaskFoldersOf(pid)) {
+    std::istringstream text(ReadFile(folder + "/children").value_or(""));
+    for (pid_t child = 0; text >> child;) children.push_back(child);
+  }
   return children;
+}
+
+std::string ThreadsText(pid_t pid) {
+  std::string text;
+  for (const std::string& folder : TaskFoldersOf(pid)) {
+    text += folder + ":";
+    std::istringstream status(ReadFile(folder + "/status").value_or(""));
+    for (std::string line; std::getline(status, line);) {
+      for (const char* field : {"State:", "TracerPid:", "SigPnd:", "ShdPnd:"}) {
+        if (line.starts_with(field)) text += " " + line;
+      }
+    }
+    text += " in " + ReadFile(folder + "/wchan").value_or("?") + ", " + ReadFile(folder + "/syscall").value_or("?\n");
+  }
+  return text;
 }
 
 UniqueFd OpenPidfd(pid_t pid) { return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); }

@@ -28,6 +28,8 @@ namespace zxctl::test {
 [[nodiscard]] std::optional<long> BlockedCallOf(pid_t tid);
 // The children of a process, of all its threads.
 [[nodiscard]] std::vector<pid_t> ChildrenOf(pid_t pid);
+// A line a thread of a process: state, tracer, pending signals, where in the kernel it sleeps. For the messages of failures.
+[[nodiscard]] std::string ThreadsText(pid_t pid);
 
 [[nodiscard]] UniqueFd OpenPidfd(pid_t pid);
 // True when the process behind a pidfd has ended, false after `timeout_s`. A pidfd that never opened is a gone process.

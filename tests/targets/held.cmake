@@ -19,4 +19,5 @@ zx_target_program(target_names
 if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/${ZX_ARCH}/target_registers.c)
   zx_target_program(target_registers SOURCES ${CMAKE_CURRENT_LIST_DIR}/${ZX_ARCH}/target_registers.c)
   target_compile_options(target_registers PRIVATE -std=gnu11)
+  target_include_directories(target_registers PRIVATE ${CMAKE_CURRENT_LIST_DIR})
 endif()

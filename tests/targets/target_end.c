@@ -1,6 +1,7 @@
 // Ends in the way that its arguments say.
 //   exit N | thread-exit N (exit_group from a second thread) | quick-exit N | signal N | queue N | thread-signal N |
-//   leader-exit N (the leader leaves with pthread_exit, the last thread with exit) | fault | abort
+//   leader-exit N (the leader leaves with pthread_exit, the last thread with exit) | last-thread N (its only
+//   thread ends) | fault | abort
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
@@ -54,6 +55,7 @@ int main(int argc, char** argv) {
   if (strcmp(way, "quick-exit") == 0) _exit(number);
   if (strcmp(way, "thread-exit") == 0) InThread(ExitAll);
   if (strcmp(way, "thread-signal") == 0) InThread(SignalSelf);
+  if (strcmp(way, "last-thread") == 0) syscall(SYS_exit, number);
   if (strcmp(way, "fault") == 0) return Fault();
   if (strcmp(way, "abort") == 0) abort();
   if (strcmp(way, "signal") == 0) kill(getpid(), number);

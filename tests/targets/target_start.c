@@ -1,6 +1,7 @@
 // A process in which threads are made and started from outside. It says where its pieces are and then waits for commands on its
 // standard input, a byte each: 'p' prints what was seen, 'e' ends it, the end of the input too.
 #define _GNU_SOURCE
+#include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -66,6 +67,7 @@ static void* Serve(void* unused) {
     if (byte == 'p') Print();
     if (byte == 's') atomic_store(&stop_spinning, 1);
   }
+  fprintf(stderr, "thread %d of %d: %s\n", gettid(), getpid(), ferror(stdin) ? strerror(errno) : "the input has ended");
   _exit(0);
   return unused;
 }

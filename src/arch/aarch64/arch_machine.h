@@ -15,6 +15,7 @@
 
 #include "arch/start_regs.h"
 #include "generic/calls.h"
+#include "generic/registers.h"
 #include "machine_types.h"
 
 namespace zxctl::arch {
@@ -89,30 +90,18 @@ void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_ar
 [[nodiscard]] const StateLayout* FindState(uint32_t kind);
 [[nodiscard]] std::vector<RegisterField> StateFields(uint32_t kind);
 inline constexpr size_t kMaxStateBytes = 1024;
-inline constexpr bool kHasStepFlag = false;
 [[nodiscard]] bool IsStep(int signo, int code, int pid);
-inline void ShowStepFlag(Registers& /*registers*/) {}
-[[nodiscard]] inline bool TakeStepFlag(Registers& /*registers*/) { return false; }
 void ShowState(const StateLayout& layout, const StateSets& sets, std::span<std::byte> out);
 [[nodiscard]] std::optional<std::string> TakeState(const StateLayout& layout, std::span<const std::byte> in,
                                                    const StateSets& sets);
 [[nodiscard]] bool IsArmed(const StateSets& sets);
-// The kernel has register sets for all.
-inline constexpr std::array<size_t, 0> kUserWords = {};
+// Of the debug registers, of which 16 are read, those that the machine has: the kernel has no room for more (ENOSPC).
+[[nodiscard]] size_t WritableBytes(uint32_t note_type, std::span<const std::byte> set);
 
 // ---- start_registers.cc ------------------------------------------------------------------------------------------
 
 using aarch64::ValidateStartRegs;
 void SetStart(Registers& registers, const StartRegs& start);
-// The kernel takes every value.
-[[nodiscard]] inline bool KernelTakesPointers(const Registers& /*registers*/) { return true; }
-[[nodiscard]] inline bool SamePointers(const Registers& /*a*/, const Registers& /*b*/) { return true; }
-[[nodiscard]] inline bool CanLoadPointers() { return false; }
-inline constexpr std::array<uint8_t, 4> kLoadPointersAndCall = {};
-inline void SetPointersToLoad(Registers& /*going*/, const Registers& /*wanted*/) {}
-[[nodiscard]] inline RegisterPart PartToWrite(const Registers& /*registers*/, const RegisterPart& part) { return part; }
-inline constexpr uint32_t kVectorRegisterSet = 2;  // NT_PRFPREG
-void SetInitialVectors(std::span<std::byte> set);
 
 // ---- restart.cc --------------------------------------------------------------------------------------------------
 

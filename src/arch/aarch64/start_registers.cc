@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "arch_machine.h"
 
 namespace zxctl::arch {
@@ -22,8 +20,5 @@ void SetStart(Registers& registers, const StartRegs& start) {
   fresh.kernel_call = -1;
   registers = fresh;
 }
-
-// v0 to v31, fpsr and fpcr: all zero.
-void SetInitialVectors(std::span<std::byte> set) { std::fill(set.begin(), set.end(), std::byte{0}); }
 
 }  // namespace zxctl::arch

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "arch_machine.h"
+#include "bytes.h"
 
 namespace zxctl::arch {
 namespace {
@@ -50,18 +51,6 @@ struct Pair {
   uint32_t reserved;
 };
 static_assert(sizeof(Pair) == sizeof(DebugRegs::hw_bps[0]) && sizeof(Pair) == sizeof(DebugRegs::hw_wps[0]));
-
-template <typename T>
-T Get(std::span<const std::byte> bytes, size_t at = 0) {
-  T value{};
-  if (at + sizeof(value) <= bytes.size()) std::memcpy(&value, bytes.data() + at, sizeof(value));
-  return value;
-}
-
-template <typename T>
-void Put(std::span<std::byte> bytes, size_t at, const T& value) {
-  if (at + sizeof(value) <= bytes.size()) std::memcpy(bytes.data() + at, &value, sizeof(value));
-}
 
 size_t CountOf(std::span<const std::byte> set) {
   const size_t count = Get<uint32_t>(set) & kCountMask;
@@ -129,10 +118,7 @@ void TakeVectors(const VectorRegs& regs, std::span<std::byte> set) {
 
 }  // namespace
 
-const StateLayout* FindState(uint32_t kind) {
-  const auto* found = std::find_if(kStates.begin(), kStates.end(), [kind](const auto& s) { return s.kind == kind; });
-  return found == kStates.end() ? nullptr : found;
-}
+const StateLayout* FindState(uint32_t kind) { return FindState(kStates, kind); }
 
 void ShowState(const StateLayout& layout, const StateSets& sets, std::span<std::byte> out) {
   if (layout.kind == ZX_THREAD_STATE_VECTOR_REGS) Put(out, 0, ShowVectors(sets[0]));
@@ -157,6 +143,11 @@ bool IsArmed(const StateSets& sets) {
     for (size_t i = 0; i < CountOf(set); ++i) enabled += PairOf(set, i).control & kEnabled;
     return enabled != 0;
   });
+}
+
+size_t WritableBytes(uint32_t note_type, std::span<const std::byte> set) {
+  const bool debug = note_type == kBreakpointSet || note_type == kWatchpointSet;
+  return debug ? std::min(kPairsAt + CountOf(set) * sizeof(Pair), set.size()) : set.size();
 }
 
 }  // namespace zxctl::arch

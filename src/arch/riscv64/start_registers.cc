@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cstddef>
 
 #include "arch_machine.h"
@@ -21,8 +20,5 @@ void SetStart(Registers& registers, const StartRegs& start) {
   fresh.x[kGp] = start.abi_reg;
   registers = fresh;
 }
-
-// f0 to f31 and fcsr: all zero.
-void SetInitialVectors(std::span<std::byte> set) { std::fill(set.begin(), set.end(), std::byte{0}); }
 
 }  // namespace zxctl::arch

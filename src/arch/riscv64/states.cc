@@ -1,10 +1,8 @@
 #include <fmt/format.h>
 #include <zircon/syscalls/debug.h>
 
-#include <algorithm>
-#include <cstring>
-
 #include "arch_machine.h"
+#include "bytes.h"
 
 namespace zxctl::arch {
 namespace {
@@ -29,34 +27,27 @@ constexpr std::array<StateLayout, 5> kStates = {{
 
 }  // namespace
 
-const StateLayout* FindState(uint32_t kind) {
-  const auto* found = std::find_if(kStates.begin(), kStates.end(), [kind](const auto& s) { return s.kind == kind; });
-  return found == kStates.end() ? nullptr : found;
-}
+const StateLayout* FindState(uint32_t kind) { return FindState(kStates, kind); }
 
 void ShowState(const StateLayout& /*layout*/, const StateSets& sets, std::span<std::byte> out) {
   FpRegs regs{};
   for (size_t i = 0; i < kRegisters; ++i) {
-    std::memcpy(&regs.q[i].low, sets[0].data() + i * sizeof(uint64_t), sizeof(uint64_t));
-    regs.q[i].high = kBoxed;
+    regs.q[i] = {.low = Get<uint64_t>(sets[0], i * sizeof(uint64_t)), .high = kBoxed};
   }
-  std::memcpy(&regs.fcsr, sets[0].data() + kFcsrAt, sizeof(regs.fcsr));
-  std::memcpy(out.data(), &regs, sizeof(regs));
+  regs.fcsr = Get<uint32_t>(sets[0], kFcsrAt);
+  Put(out, 0, regs);
 }
 
 std::optional<std::string> TakeState(const StateLayout& /*layout*/, std::span<const std::byte> in,
                                      const StateSets& sets) {
-  FpRegs regs{};
-  std::memcpy(&regs, in.data(), sizeof(regs));
+  const auto regs = Get<FpRegs>(in);
   for (size_t i = 0; i < kRegisters; ++i) {
     if (regs.q[i].high != kBoxed) {
       return fmt::format("q[{}].high is {:#x}, and all ones in a register of 64 bits", i, regs.q[i].high);
     }
   }
-  for (size_t i = 0; i < kRegisters; ++i) {
-    std::memcpy(sets[0].data() + i * sizeof(uint64_t), &regs.q[i].low, sizeof(uint64_t));
-  }
-  std::memcpy(sets[0].data() + kFcsrAt, &regs.fcsr, sizeof(regs.fcsr));
+  for (size_t i = 0; i < kRegisters; ++i) Put(sets[0], i * sizeof(uint64_t), regs.q[i].low);
+  Put(sets[0], kFcsrAt, regs.fcsr);
   return std::nullopt;
 }
 

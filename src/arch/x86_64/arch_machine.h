@@ -105,6 +105,8 @@ void ShowState(const StateLayout& layout, const StateSets& sets, std::span<std::
                                                    const StateSets& sets);
 // True when something in the sets of the debug registers can stop the thread.
 [[nodiscard]] bool IsArmed(const StateSets& sets);
+// How much of a register set, as it was read, the kernel takes back.
+[[nodiscard]] inline size_t WritableBytes(uint32_t /*note_type*/, std::span<const std::byte> set) { return set.size(); }
 // Where struct user has the words of kUserWordSet. The last one switches the others on.
 inline constexpr std::array<size_t, 6> kUserWords = {848, 856, 864, 872, 896, 904};  // dr0 to dr3, dr6, dr7
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "arch_machine.h"
+#include "bytes.h"
 
 namespace zxctl::arch {
 namespace {
@@ -33,11 +34,6 @@ constexpr int kSetRegisterSet = 0x4205;
 constexpr uint32_t kXsaveLeaf = 0xd;
 
 bool KernelTakes(uint64_t base) { return base < (uint64_t{1} << (AddressBits() - 1)) - kLastPageBytes; }
-
-template <typename T>
-void Put(std::span<std::byte> image, size_t at, T value) {
-  if (at + sizeof(value) <= image.size()) std::memcpy(image.data() + at, &value, sizeof(value));
-}
 
 }  // namespace
 

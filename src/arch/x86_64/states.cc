@@ -4,9 +4,9 @@
 #include <zircon/syscalls/debug.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "arch_machine.h"
+#include "bytes.h"
 
 namespace zxctl::arch {
 namespace {
@@ -42,18 +42,6 @@ constexpr size_t kHalfBytes = 16;
 constexpr uint32_t kUsualMxcsrMask = 0xffbf;
 
 static_assert(offsetof(zx_thread_state_fp_regs_t, st) == kStAt && sizeof(zx_thread_state_fp_regs_t) == 160);
-
-template <typename T>
-T Get(std::span<const std::byte> image, size_t at) {
-  T value{};
-  if (at + sizeof(value) <= image.size()) std::memcpy(&value, image.data() + at, sizeof(value));
-  return value;
-}
-
-template <typename T>
-void Put(std::span<std::byte> image, size_t at, const T& value) {
-  if (at + sizeof(value) <= image.size()) std::memcpy(image.data() + at, &value, sizeof(value));
-}
 
 // Where the image has the upper halves of ymm; 0 where it has none.
 size_t AvxAt(std::span<const std::byte> image) {
@@ -145,17 +133,9 @@ zx_thread_state_debug_regs_t ShowDebug(std::span<const std::byte> words) {
   return regs;
 }
 
-template <typename T>
-T As(std::span<const std::byte> bytes) {
-  return Get<T>(bytes, 0);
-}
-
 }  // namespace
 
-const StateLayout* FindState(uint32_t kind) {
-  const auto* found = std::find_if(kStates.begin(), kStates.end(), [kind](const auto& s) { return s.kind == kind; });
-  return found == kStates.end() ? nullptr : found;
-}
+const StateLayout* FindState(uint32_t kind) { return FindState(kStates, kind); }
 
 void ShowStepFlag(Registers& registers) { registers.eflags |= kTrapFlag; }
 
@@ -174,12 +154,12 @@ void ShowState(const StateLayout& layout, const StateSets& sets, std::span<std::
 std::optional<std::string> TakeState(const StateLayout& layout, std::span<const std::byte> in, const StateSets& sets) {
   switch (layout.kind) {
     case ZX_THREAD_STATE_FP_REGS:
-      TakeFp(As<zx_thread_state_fp_regs_t>(in), sets[0]);
+      TakeFp(Get<zx_thread_state_fp_regs_t>(in), sets[0]);
       return std::nullopt;
     case ZX_THREAD_STATE_VECTOR_REGS:
-      return TakeVectors(As<zx_thread_state_vector_regs_t>(in), sets[0]);
+      return TakeVectors(Get<zx_thread_state_vector_regs_t>(in), sets[0]);
     default:
-      return TakeDebug(As<zx_thread_state_debug_regs_t>(in), sets[0]);
+      return TakeDebug(Get<zx_thread_state_debug_regs_t>(in), sets[0]);
   }
 }
 
@@ -189,6 +169,6 @@ bool IsStep(int signo, int code, int pid) {
   return signo == SIGTRAP && pid == 0 && (code == TRAP_BRKPT || code == kNotified);
 }
 
-bool IsArmed(const StateSets& sets) { return (As<zx_thread_state_debug_regs_t>(sets[0]).dr7 & kDr7Enables) != 0; }
+bool IsArmed(const StateSets& sets) { return (Get<zx_thread_state_debug_regs_t>(sets[0]).dr7 & kDr7Enables) != 0; }
 
 }  // namespace zxctl::arch

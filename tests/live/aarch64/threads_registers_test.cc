@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "live/registers_test.h"
+#include "live/debug_registers_test.h"
 
 namespace zxctl::test {
 namespace {
@@ -25,35 +25,17 @@ struct Found {
   uint64_t fpsr, fpcr;
 };
 
-class Registers : public RegistersTest {
+class Registers : public DebugRegistersTest {
  protected:
-  // The instruction of a breakpoint is tried again, unless somebody goes past it.
-  void PassBreakpoint() {
-    GeneralRegs regs = Read<GeneralRegs>(thread_);
-    regs.pc += 4;
-    EXPECT_EQ(Write(thread_, regs), ZX_OK) << zxl_last_error();
-  }
   Found Finish() {
-    PassBreakpoint();
+    PassBreakpoint(thread_);
     return FinishAs<Found>();
   }
 };
 
-TEST_F(Registers, SizesOfTheKinds) {
-  const zx::SuspendToken token = Suspend();
-  const std::map<uint32_t, size_t> sizes = {{0, 280}, {2, 520}, {4, 520}, {5, 4}};
-  for (const auto& [kind, size] : sizes) {
-    std::vector<uint8_t> buffer(size + 8);
-    EXPECT_EQ(thread_.read_state(kind, buffer.data(), size - 1), ZX_ERR_BUFFER_TOO_SMALL) << kind;
-    EXPECT_EQ(thread_.write_state(kind, buffer.data(), size - 1), ZX_ERR_BUFFER_TOO_SMALL) << kind;
-    EXPECT_EQ(thread_.read_state(kind, buffer.data(), buffer.size()), ZX_OK) << kind << ": " << zxl_last_error();
-    EXPECT_EQ(thread_.write_state(kind, buffer.data(), buffer.size()), ZX_OK) << kind << ": " << zxl_last_error();
-  }
-  for (const uint32_t kind : {3U, 6U}) {
-    std::vector<uint8_t> buffer(4096);
-    EXPECT_EQ(thread_.read_state(kind, buffer.data(), buffer.size()), ZX_ERR_INVALID_ARGS) << kind;
-  }
-}
+TEST_F(Registers, KindsThatThereAreNot) { ExpectNoSuchKinds(); }
+
+TEST_F(Registers, SizesOfTheKinds) { ExpectSizes({{0, 280}, {2, 520}, {4, 520}, {5, 4}}); }
 
 TEST_F(Registers, FloatingPointIsInTheVectors) {
   const zx::SuspendToken token = Suspend();
@@ -174,7 +156,7 @@ TEST_F(Registers, AProgramThatIsLetGoIsNotArmedAnyMore) {
 // Each instruction is one, the call of the kernel as well.
 TEST_F(Registers, EachStepIsAnException) {
   StandAt("s");
-  PassBreakpoint();
+  PassBreakpoint(thread_);
   EXPECT_EQ(Read<GeneralRegs>(thread_).pc, at("first_step"));
   EXPECT_EQ(Write(thread_, SingleStep{1}), ZX_OK) << zxl_last_error();
   EXPECT_EQ(Read<SingleStep>(thread_), 1U);
@@ -191,7 +173,7 @@ TEST_F(Registers, EachStepIsAnException) {
 
 TEST_F(Registers, ASteppedProgramThatIsLetGoLives) {
   StandAt("s");
-  PassBreakpoint();
+  PassBreakpoint(thread_);
   EXPECT_EQ(Write(thread_, SingleStep{1}), ZX_OK) << zxl_last_error();
   Resume();
   Await(ZX_EXCP_HW_BREAKPOINT);

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "live/registers_test.h"
+#include "live/debug_registers_test.h"
 #include "support/proc_view.h"
 
 namespace zxctl::test {
@@ -38,7 +38,7 @@ struct Found {
 };
 static_assert(sizeof(Found) == 1160);
 
-class Registers : public RegistersTest {
+class Registers : public DebugRegistersTest {
  protected:
   Found Finish() { return FinishAs<Found>(); }
   [[nodiscard]] size_t VectorBytes() const { return at("avx") != 0 ? 32 : 16; }
@@ -52,28 +52,9 @@ long double NumberIn(const zx_thread_state_register128_t& st) {
 
 // ---- kinds and sizes -------------------------------------------------------------------------------------------------
 
-TEST_F(Registers, KindsThatThereAreNot) {
-  const zx::SuspendToken token = Suspend();
-  std::vector<uint8_t> buffer(4096);
-  for (const uint32_t kind : {3U, 6U, 7U, ~0U}) {
-    EXPECT_EQ(thread_.read_state(kind, buffer.data(), buffer.size()), ZX_ERR_INVALID_ARGS) << kind;
-    EXPECT_EQ(thread_.write_state(kind, buffer.data(), buffer.size()), ZX_ERR_INVALID_ARGS) << kind;
-  }
-}
+TEST_F(Registers, KindsThatThereAreNot) { ExpectNoSuchKinds(); }
 
-TEST_F(Registers, SizesOfTheKinds) {
-  const zx::SuspendToken token = Suspend();
-  const std::map<uint32_t, size_t> sizes = {{0, 160}, {1, 160}, {2, 2120}, {4, 48}, {5, 4}};
-  for (const auto& [kind, size] : sizes) {
-    std::vector<uint8_t> buffer(size + 8);
-    EXPECT_EQ(thread_.read_state(kind, buffer.data(), size - 1), ZX_ERR_BUFFER_TOO_SMALL) << kind;
-    EXPECT_EQ(thread_.write_state(kind, buffer.data(), size - 1), ZX_ERR_BUFFER_TOO_SMALL) << kind;
-    EXPECT_EQ(thread_.read_state(kind, buffer.data(), buffer.size()), ZX_OK) << kind << ": " << zxl_last_error();
-    EXPECT_EQ(thread_.write_state(kind, buffer.data(), buffer.size()), ZX_OK) << kind << ": " << zxl_last_error();
-    EXPECT_EQ(thread_.read_state(kind, nullptr, size), ZX_ERR_INVALID_ARGS) << kind;
-    EXPECT_EQ(thread_.write_state(kind, nullptr, size), ZX_ERR_INVALID_ARGS) << kind;
-  }
-}
+TEST_F(Registers, SizesOfTheKinds) { ExpectSizes({{0, 160}, {1, 160}, {2, 2120}, {4, 48}, {5, 4}}); }
 
 TEST_F(Registers, OfARunningThreadAreNobodysToSee) {
   std::vector<uint8_t> buffer(4096);
@@ -132,6 +113,22 @@ TEST_F(Registers, OfRflagsOnlyAProgramsOwnAreTaken) {
 }
 
 // The kernel refuses these through ptrace; code can load them.
+// It waits in a call, which goes on: what was changed is what it was.
+TEST_F(Registers, WhatIsPutBackGivesUpNoCall) {
+  for (const bool moves : {true, false}) {
+    const zx::SuspendToken token = Suspend();
+    const auto before = Read<GeneralRegs>(thread_);
+    GeneralRegs changed = before;
+    (moves ? changed.rip : changed.rax) += 1;
+    ASSERT_EQ(Write(thread_, changed), ZX_OK) << zxl_last_error();
+    changed.rbx ^= 1;
+    ASSERT_EQ(Write(thread_, changed), ZX_OK);
+    ASSERT_EQ(Write(thread_, before), ZX_OK);
+  }
+  Tell("w");
+  ExpectLine("watched 1");
+}
+
 TEST_F(Registers, BasesInTheKernelsHalfArrive) {
   for (const uint64_t base : {uint64_t{0x1000}, kHalf - 4096, kHalf - 1, ~uint64_t{0} << 47, ~uint64_t{0}}) {
     for (const bool fs : {true, false}) {

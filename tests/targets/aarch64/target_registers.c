@@ -1,9 +1,7 @@
 // What registers hold before and after somebody has looked at them. It says where its pieces are, and then does what it is told
-// on its standard input, a byte each: see Do(). What it does ends with a line.
+// on its standard input, a byte each: see target_registers.h. What it does ends with a line.
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 enum { kVectorBytes = 16, kVectors = 32 };
 
@@ -14,8 +12,8 @@ struct Found {
   uint64_t fpsr, fpcr;
 };
 struct Found found __attribute__((aligned(16)));
-long watched;
-int calls;
+
+#include "target_registers.h"
 
 // Pairs of vector registers from, or to, where x9 points.
 #define PAIRS(op)                                                                                                      \
@@ -43,58 +41,13 @@ __asm__(
     "brk #0\n"
     ".globl first_step\n"
     "first_step: nop\n nop\n add x9, x9, #1\n nop\n mov x8, #172\n svc #0\n ret\n");
-void probe(void);
-void steps(void);
-extern char first_step[];
-
-__attribute__((noinline)) void called(void) {
-  __asm__ volatile("" ::: "memory");
-  calls++;
-}
-
-static void PrintFound(void) {
-  const uint8_t* bytes = (const uint8_t*)&found;
-  printf("found ");
-  for (size_t i = 0; i < sizeof(found); i++) printf("%02x", bytes[i]);
-  printf("\n");
-}
-
-// Returns whether to go on.
-static int Do(int command, char** argv) {
-  switch (command) {
-    case 'x':  // a breakpoint with the pattern in the vector registers, and what they hold afterwards
-      probe();
-      PrintFound();
-      return 1;
-    case 'w':  // writes the watched variable
-      watched++;
-      printf("watched %ld\n", watched);
-      return 1;
-    case 'r':  // reads it
-      printf("read %ld\n", *(volatile long*)&watched);
-      return 1;
-    case 'c':  // calls a function
-      called();
-      printf("calls %d\n", calls);
-      return 1;
-    case 's':  // a breakpoint, and seven instructions
-      steps();
-      printf("stepped\n");
-      return 1;
-    case 'X':  // executes itself
-      execv("/proc/self/exe", argv);
-      return 0;
-    default:
-      return 0;
-  }
-}
 
 int main(int argc, char** argv) {
   (void)argc;
-  for (size_t i = 0; i < sizeof(pattern); i++) pattern[i] = (uint8_t)(i * 7 + 1);
+  FillPattern(pattern, sizeof(pattern));
   setvbuf(stdin, NULL, _IONBF, 0);
   setvbuf(stdout, NULL, _IOLBF, 0);
   printf("watched %lx called %lx first_step %lx\n", (long)&watched, (long)called, (long)first_step);
-  for (int byte; (byte = getchar()) != EOF && Do(byte, argv) != 0;) continue;
+  for (int byte; (byte = getchar()) != EOF && DoCommon(byte, argv) != 0;) continue;
   return 0;
 }

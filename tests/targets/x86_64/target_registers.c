@@ -1,11 +1,7 @@
 // What registers hold before and after somebody has looked at them. It says where its pieces are, and then does what it is told
-// on its standard input, a byte each: see main(). What it does ends with a line.
+// on its standard input, a byte each: see target_registers.h. What it does ends with a line.
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 enum { kYmmBytes = 32, kZmmBytes = 64, kVectors = 16 };
 
@@ -20,9 +16,10 @@ struct Found {
   uint64_t mask;
 };
 struct Found found __attribute__((aligned(64)));
+
+#include "target_registers.h"
+
 int has_avx, has_avx512;
-long watched;
-int calls;
 
 #define EACH(n) ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n" n "\n.endr\n"
 __asm__(
@@ -58,22 +55,7 @@ __asm__(
     "mov saved_fs(%rip), %rbx\n wrfsbase %rbx\n xor %ebx, %ebx\n wrgsbase %rbx\n pop %rbx\n"
     "mov %rax, found_fs(%rip)\n mov %rdx, found_gs(%rip)\n ret\n");
 uint64_t saved_fs, found_fs, found_gs;
-void probe(void);
-void steps(void);
-extern char first_step[];
 void bases(void);
-
-__attribute__((noinline)) void called(void) {
-  __asm__ volatile("" ::: "memory");
-  calls++;
-}
-
-static void PrintFound(void) {
-  const uint8_t* bytes = (const uint8_t*)&found;
-  printf("found ");
-  for (size_t i = 0; i < sizeof(found); i++) printf("%02x", bytes[i]);
-  printf("\n");
-}
 
 static void ShowBases(void) {
   saved_fs = (uint64_t)__builtin_thread_pointer();
@@ -81,44 +63,18 @@ static void ShowBases(void) {
   printf("bases %lx %lx\n", found_fs, found_gs);
 }
 
-// Returns whether to go on.
+// Besides: 'b', a breakpoint, and then fs_base and gs_base.
 static int Do(int command, char** argv) {
-  switch (command) {
-    case 'x':  // a breakpoint with the pattern in the vector registers, and what they hold afterwards
-      probe();
-      PrintFound();
-      return 1;
-    case 'w':  // writes the watched variable
-      watched++;
-      printf("watched %ld\n", watched);
-      return 1;
-    case 'r':  // reads it
-      printf("read %ld\n", *(volatile long*)&watched);
-      return 1;
-    case 'c':  // calls a function
-      called();
-      printf("calls %d\n", calls);
-      return 1;
-    case 's':  // a breakpoint, and ten instructions
-      steps();
-      printf("stepped\n");
-      return 1;
-    case 'b':  // a breakpoint, and fs_base and gs_base
-      ShowBases();
-      return 1;
-    case 'X':  // executes itself
-      execv("/proc/self/exe", argv);
-      return 0;
-    default:
-      return 0;
-  }
+  if (command != 'b') return DoCommon(command, argv);
+  ShowBases();
+  return 1;
 }
 
 int main(int argc, char** argv) {
   (void)argc;
   has_avx = __builtin_cpu_supports("avx") != 0;
   has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
-  for (size_t i = 0; i < sizeof(pattern); i++) pattern[i] = (uint8_t)(i * 7 + 1);
+  FillPattern(pattern, sizeof(pattern));
   setvbuf(stdin, NULL, _IONBF, 0);
   setvbuf(stdout, NULL, _IOLBF, 0);
   printf("watched %lx called %lx first_step %lx pattern %lx avx %x avx512 %x\n", (long)&watched, (long)called,

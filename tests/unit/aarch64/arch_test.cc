@@ -193,6 +193,18 @@ TEST(Aarch64Zircon, TakesOverEveryRegisterAndOfTheFlagsTheConditions) {
   EXPECT_EQ(std::memcmp(&back, &from, sizeof(from)), 0);
 }
 
+// A header that says how many there are, and sixteen pairs.
+TEST(Aarch64Debug, OfTheRegistersOnlyThoseThatTheMachineHasAreWritten) {
+  constexpr uint32_t kBreakpointSet = 0x402;
+  constexpr uint32_t kVectorSet = 2;
+  std::array<std::byte, 264> set{};
+  set[0] = std::byte{6};
+  EXPECT_EQ(WritableBytes(kBreakpointSet, set), 8U + 6 * 16);
+  EXPECT_EQ(WritableBytes(kBreakpointSet, std::span(set).first(8 + 2 * 16)), 8U + 2 * 16);
+  EXPECT_EQ(WritableBytes(kBreakpointSet, std::span(set).first(0)), 0U);
+  EXPECT_EQ(WritableBytes(kVectorSet, set), set.size());
+}
+
 TEST(Aarch64ExceptionContext, HasTheClassThatTheSignalStandsFor) {
   zx_exception_arch_t context{};
   FillExceptionContext(SIGSEGV, SEGV_MAPERR, 0x10, context);

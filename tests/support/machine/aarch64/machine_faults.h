@@ -24,4 +24,6 @@ inline constexpr MachineFault kMachineFaults[] = {
     {"Breakpoint", "breakpoint", ZX_EXCP_SW_BREAKPOINT, SIGTRAP, true},
 };
 
+inline constexpr bool kCodeKeepsFramePointers = true;
+
 }  // namespace zxctl::test

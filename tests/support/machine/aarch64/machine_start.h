@@ -15,5 +15,7 @@ constexpr bool kChecksTp = false;
 
 [[nodiscard]] inline uint64_t FlagsOf(const GeneralRegs& registers) { return registers.cpsr; }
 [[nodiscard]] inline uint64_t FirstArgumentOf(const GeneralRegs& registers) { return registers.r[0]; }
+// The processor drops the tag of an address that it goes to.
+[[nodiscard]] inline uint64_t PcThatArrives(uint64_t pc) { return pc << 8 >> 8; }
 
 }  // namespace zxctl::test

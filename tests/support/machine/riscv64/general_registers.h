@@ -11,6 +11,7 @@ namespace zxctl::test {
 using GeneralRegs = zx_thread_state_general_regs_t;
 // Whether a pc of the kernel cannot be written; where it can, the thread faults there.
 constexpr bool kRefusesKernelPc = false;
+constexpr bool kStepsThreads = false;
 constexpr uint64_t kInstructionBytes = 4;
 
 [[nodiscard]] inline uint64_t& PcOf(GeneralRegs& registers) { return registers.pc; }

@@ -22,4 +22,6 @@ inline constexpr MachineFault kMachineFaults[] = {
     {"Breakpoint", "breakpoint", ZX_EXCP_SW_BREAKPOINT, SIGTRAP, true},
 };
 
+inline constexpr bool kCodeKeepsFramePointers = false;
+
 }  // namespace zxctl::test

@@ -15,5 +15,6 @@ constexpr bool kChecksTp = false;
 
 [[nodiscard]] inline uint64_t FlagsOf(const GeneralRegs& /*registers*/) { return kInitialFlags; }
 [[nodiscard]] inline uint64_t FirstArgumentOf(const GeneralRegs& registers) { return registers.a0; }
+[[nodiscard]] inline uint64_t PcThatArrives(uint64_t pc) { return pc; }
 
 }  // namespace zxctl::test

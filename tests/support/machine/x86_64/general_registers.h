@@ -11,6 +11,8 @@ namespace zxctl::test {
 using GeneralRegs = zx_thread_state_general_regs_t;
 // Whether a pc of the kernel cannot be written; where it can, the thread faults there.
 constexpr bool kRefusesKernelPc = true;
+// Whether Linux can let a thread run one instruction.
+constexpr bool kStepsThreads = true;
 
 [[nodiscard]] inline uint64_t& PcOf(GeneralRegs& registers) { return registers.rip; }
 [[nodiscard]] inline uint64_t& SpOf(GeneralRegs& registers) { return registers.rsp; }

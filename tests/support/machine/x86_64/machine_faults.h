@@ -24,4 +24,8 @@ inline constexpr MachineFault kMachineFaults[] = {
     {"Breakpoint", "breakpoint", ZX_EXCP_SW_BREAKPOINT, SIGTRAP, false},
 };
 
+// Whether code keeps a chain of frame pointers by the machine's calling convention: the C library does, and its chain leads past
+// functions that keep none.
+inline constexpr bool kCodeKeepsFramePointers = false;
+
 }  // namespace zxctl::test

@@ -17,5 +17,7 @@ constexpr bool kChecksTp = true;
 
 [[nodiscard]] inline uint64_t FlagsOf(const GeneralRegs& registers) { return registers.rflags; }
 [[nodiscard]] inline uint64_t FirstArgumentOf(const GeneralRegs& registers) { return registers.rdi; }
+// Where a thread is that was started at a pc which is not refused.
+[[nodiscard]] inline uint64_t PcThatArrives(uint64_t pc) { return pc; }
 
 }  // namespace zxctl::test
