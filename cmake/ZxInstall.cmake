@@ -1,6 +1,6 @@
 # What `cmake --install` puts where. zxctl looks for its helpers beside itself and in ../libexec/zxctl.
 install(TARGETS zxctl RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS zxtask-tracer zxtask-report RUNTIME DESTINATION libexec/zxctl)
+install(TARGETS zxtask-guest zxtask-tracer zxtask-report RUNTIME DESTINATION libexec/zxctl)
 
 # The library: headers, libzxtask.so and libzxtask.a, and what CMake and pkg-config find them by. Neither file names a place:
 # each begins at its own.

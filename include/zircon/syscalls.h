@@ -14,6 +14,7 @@
 #include <zircon/status.h>
 #include <zircon/syscalls/debug.h>
 #include <zircon/syscalls/exception.h>
+#include <zircon/syscalls/hypervisor.h>
 #include <zircon/syscalls/object.h>
 #include <zircon/syscalls/port.h>
 #include <zircon/types.h>
@@ -99,6 +100,46 @@ zx_status_t zx_process_start(zx_handle_t process, zx_handle_t thread, zx_vaddr_t
 // The registers of a thread that is suspended or in an exception; BAD_STATE for another. Needs READ or WRITE.
 zx_status_t zx_thread_read_state(zx_handle_t thread, uint32_t kind, void* buffer, size_t size);
 zx_status_t zx_thread_write_state(zx_handle_t thread, uint32_t kind, const void* buffer, size_t size);
+
+// ---- memory for guests ----
+// Zeros, in whole pages; what is not touched costs nothing. OUT_OF_RANGE, NO_MEMORY, NO_RESOURCES.
+zx_status_t zx_vmo_create(uint64_t size, uint32_t options, zx_handle_t* out);
+// All of it is inside the VMO, or OUT_OF_RANGE and nothing is copied. Need READ, WRITE.
+zx_status_t zx_vmo_read(zx_handle_t handle, void* buffer, uint64_t offset, size_t size);
+zx_status_t zx_vmo_write(zx_handle_t handle, const void* buffer, uint64_t offset, size_t size);
+zx_status_t zx_vmo_get_size(zx_handle_t handle, uint64_t* size);
+// Makes part of a VMO the physical memory of a guest, at `vmar_offset` with ZX_VM_SPECIFIC, else where there is room. What is
+// trapped there stays so. `options` has ZX_VM_PERM_READ; a write without ZX_VM_PERM_WRITE ends zx_vcpu_resume(). Needs the
+// rights of the permissions on both, and MAP on the VMO. INVALID_ARGS, OUT_OF_RANGE, ALREADY_EXISTS, NO_MEMORY, NO_RESOURCES.
+zx_status_t zx_vmar_map(zx_handle_t vmar, uint32_t options, uint64_t vmar_offset, zx_handle_t vmo, uint64_t vmo_offset,
+                        uint64_t len, zx_vaddr_t* mapped);
+// Any range of whole pages. NOT_FOUND where nothing is mapped in all of it.
+zx_status_t zx_vmar_unmap(zx_handle_t vmar, zx_vaddr_t addr, uint64_t len);
+
+// ---- guests ----
+// A virtual machine without memory, traps or VCPUs, and the handle to its physical address space. `resource` comes from
+// zxl_get_hypervisor_resource(). With the last handle of the guest its VCPUs end.
+zx_status_t zx_guest_create(zx_handle_t resource, uint32_t options, zx_handle_t* guest_handle,
+                            zx_handle_t* vmar_handle);
+// From now on accesses to this range are told: of ZX_GUEST_TRAP_BELL to the port, of the others by zx_vcpu_resume(). What is
+// mapped there is unmapped. Needs WRITE on both. INVALID_ARGS, OUT_OF_RANGE, NOT_SUPPORTED, ALREADY_EXISTS.
+zx_status_t zx_guest_set_trap(zx_handle_t handle, uint32_t kind, zx_vaddr_t addr, size_t size, zx_handle_t port_handle,
+                              uint64_t key);
+// A VCPU of the calling thread's, which gets no second one while this exists. On x86-64 the first of a guest begins at `entry` in
+// 64-bit mode with its page tables at 0, the others in real mode. Needs MANAGE_PROCESS. INVALID_ARGS, BAD_STATE, NO_RESOURCES.
+zx_status_t zx_vcpu_create(zx_handle_t guest, uint32_t options, zx_vaddr_t entry, zx_handle_t* out);
+// Runs the guest until something is to be told, which goes to the packet. Only the thread that made it; BAD_STATE at once for
+// another. CANCELED when it was kicked, or the guest has lost its last handle; every other status is one of the guest's.
+// Needs EXECUTE.
+zx_status_t zx_vcpu_resume(zx_handle_t vcpu, zx_port_packet_t* packet);
+zx_status_t zx_vcpu_enter(zx_handle_t vcpu, zx_port_packet_t* packet);
+// Raises an interrupt, which the guest takes when it can. Any thread. Needs SIGNAL. OUT_OF_RANGE.
+zx_status_t zx_vcpu_interrupt(zx_handle_t vcpu, uint32_t vector);
+// The zx_vcpu_resume() that runs, or else the next one, is CANCELED, once. Any thread. Needs EXECUTE.
+zx_status_t zx_vcpu_kick(zx_handle_t vcpu);
+// The registers of a VCPU. Only the thread that made it. Need READ, WRITE.
+zx_status_t zx_vcpu_read_state(zx_handle_t vcpu, uint32_t kind, void* buffer, size_t size);
+zx_status_t zx_vcpu_write_state(zx_handle_t vcpu, uint32_t kind, const void* buffer, size_t size);
 
 #ifdef __cplusplus
 }

@@ -21,6 +21,16 @@ typedef int64_t zx_duration_t;
 
 // ---- addresses ----
 typedef uintptr_t zx_vaddr_t;
+typedef uintptr_t zx_paddr_t;
+
+// zx_vmo_create(); every VMO is one.
+#define ZX_VMO_NON_RESIZABLE ((uint32_t)1u)
+// zx_vmar_map()
+#define ZX_VM_PERM_READ ((uint32_t)1u)
+#define ZX_VM_PERM_WRITE ((uint32_t)2u)
+#define ZX_VM_PERM_EXECUTE ((uint32_t)4u)
+#define ZX_VM_SPECIFIC ((uint32_t)16u)  // at vmar_offset, and nowhere else
+
 #define ZX_TIME_INFINITE INT64_MAX
 #define ZX_TIME_INFINITE_PAST INT64_MIN
 #define ZX_NSEC(n) ((zx_duration_t)(n))

@@ -2,6 +2,7 @@
 #ifndef ZXTASK_LINUX_H_
 #define ZXTASK_LINUX_H_
 
+#include <zircon/syscalls/hypervisor.h>
 #include <zircon/types.h>
 
 #ifdef __cplusplus
@@ -77,6 +78,32 @@ typedef struct zxl_exception_info {
 
 // The Linux side of the exception that a thread is in; BAD_STATE if it is in none. Needs INSPECT.
 zx_status_t zxl_thread_get_exception(zx_handle_t thread, zxl_exception_info_t* out_info);
+
+// ---- guests ----
+
+// What zx_guest_create() wants. NOT_SUPPORTED where KVM cannot be used: zxl_last_error() says what would mend it.
+zx_status_t zxl_get_hypervisor_resource(zx_handle_t* out_resource);
+
+typedef struct zxl_vcpu_exit_info {
+  uint32_t kvm_exit_reason;  // KVM_EXIT_* of <linux/kvm.h>
+  uint32_t suberror;         // of KVM_EXIT_INTERNAL_ERROR
+  uint64_t hardware_reason;  // of KVM_EXIT_FAIL_ENTRY
+  uint64_t rip;
+  uint64_t cr2;
+  uint64_t cr3;
+  zx_vcpu_state_t state;
+  // What is needed to find what is at rip: how the guest's addresses are translated, and what code is there.
+  uint64_t cr0;
+  uint64_t cr4;
+  uint64_t efer;
+  uint64_t cs_base;
+  uint32_t code_bits;  // 16, 32 or 64
+  uint32_t reserved;
+} zxl_vcpu_exit_info_t;
+
+// What the last zx_vcpu_resume() that failed in the guest failed with, and the registers that the guest had then. Any thread.
+// BAD_STATE if none has. Needs READ.
+zx_status_t zxl_vcpu_get_exit_info(zx_handle_t vcpu, zxl_vcpu_exit_info_t* out_info);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <ctime>
 
 #include "base/clock.h"
@@ -30,6 +31,10 @@ bool FutexWait(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadlin
 
 void FutexWakeOne(const std::atomic<uint32_t>* word) {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+void FutexWakeAll(const std::atomic<uint32_t>* word) {
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 
 ScopedSleeper::ScopedSleeper(const std::atomic<uint32_t>& word) { t_own_word = &word; }

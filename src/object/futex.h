@@ -13,6 +13,8 @@ namespace zxctl {
 bool FutexWait(const std::atomic<uint32_t>& word, uint32_t seen, int64_t deadline_ns);
 // Wakes one thread that sleeps on `word`. Only the address counts: the word may be gone by now.
 void FutexWakeOne(const std::atomic<uint32_t>* word);
+// Wakes all that sleep on it.
+void FutexWakeAll(const std::atomic<uint32_t>* word);
 
 // Says for its life that the calling thread, wherever it is meanwhile, is about to look at `word` again by itself.
 class ScopedSleeper {

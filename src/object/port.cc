@@ -52,16 +52,60 @@ zx_status_t Port::QueueCopy(const zx_port_packet_t& packet) {
     return ZX_OK;
   }
   if (packet_count_ == kMaxPackets) return ZX_ERR_SHOULD_WAIT;
-  Packet* node = nodes_.PopFront();
-  if (node != nullptr) {
-    --node_count_;
-  } else {
-    node = new (std::nothrow) Packet;
-    if (node == nullptr) return ZX_ERR_NO_MEMORY;
-  }
+  Packet* node = TakeNodeLocked();
+  if (node == nullptr) return ZX_ERR_NO_MEMORY;
   node->packet = packet;
   PushLocked(*node);
   return ZX_OK;
+}
+
+Port::Packet* Port::TakeNodeLocked() {
+  Packet* node = nodes_.PopFront();
+  if (node == nullptr) return new (std::nothrow) Packet;
+  --node_count_;
+  return node;
+}
+
+zx_status_t Port::QueueFrom(const RefPtr<PacketSource>& source, const zx_port_packet_t& packet) {
+  WakeList wakes;
+  const std::lock_guard lock(queue_lock_);
+  if (closed_) return ZX_ERR_BAD_STATE;
+  if (Waiter* waiter = waiters_.PopFront()) {
+    GiveLocked(*waiter, packet, wakes);
+    source->OnPacketGone(wakes);
+    return ZX_OK;
+  }
+  Packet* node = TakeNodeLocked();
+  if (node == nullptr) return ZX_ERR_NO_MEMORY;
+  node->packet = packet;
+  node->source = source;
+  PushLocked(*node);
+  return ZX_OK;
+}
+
+zx_status_t Port::AddSource(const RefPtr<PacketSource>& source) {
+  const std::lock_guard lock(queue_lock_);
+  if (closed_) return ZX_ERR_BAD_STATE;
+  try {
+    sources_.push_back(source);
+  } catch (const std::bad_alloc&) {
+    return ZX_ERR_NO_MEMORY;
+  }
+  return ZX_OK;
+}
+
+void Port::RemoveSource(PacketSource& source) {
+  for (bool more = true; more;) {
+    Ended ended;
+    const std::lock_guard lock(queue_lock_);
+    std::erase_if(sources_, [&](const RefPtr<PacketSource>& s) { return s.get() == &source; });
+    Packet* packet = packets_.First();
+    while (packet != nullptr && packet->source.get() != &source) packet = packets_.After(*packet);
+    more = packet != nullptr;
+    if (!more) return;
+    RemoveLocked(*packet);
+    DropNodeLocked(*packet, &ended);
+  }
 }
 
 bool Port::QueueSignal(PortObserver& observer, zx_signals_t signals, WakeList& wakes) {
@@ -127,7 +171,7 @@ bool Port::TakeFirstLocked(zx_port_packet_t* out, Ended* out_ended) {
   RemoveLocked(*first);
   *out = first->packet;
   if (first->observer == nullptr) {
-    KeepNodeLocked(*first);
+    DropNodeLocked(*first, out_ended);
   } else if (!first->observer->repeating_) {
     DisarmLocked(*first->observer, out_ended);
   }
@@ -138,6 +182,14 @@ void Port::RemoveLocked(Packet& packet) {
   packets_.Erase(packet);
   --packet_count_;
   ShowReadableLocked();
+}
+
+void Port::DropNodeLocked(Packet& node, Ended* out_ended) {
+  if (node.source) {
+    node.source->OnPacketGone(out_ended->wakes);
+    out_ended->packet_source = std::move(node.source);
+  }
+  KeepNodeLocked(node);
 }
 
 void Port::KeepNodeLocked(Packet& node) {
@@ -260,13 +312,16 @@ void Port::Mend() {
 
 void Port::OnLastHandleClosed() {
   if (TracerLink* link = TracerLink::Current(); link != nullptr) link->EndPort(koid());
+  std::vector<RefPtr<PacketSource>> sources;
   {
     WakeList wakes;
     const std::lock_guard lock(queue_lock_);
     closed_ = true;
     EndWaitsLocked(ZX_ERR_CANCELED, wakes);
     ShowReadableLocked();
+    sources.swap(sources_);
   }
+  for (const auto& source : sources) source->OnPortClosed();
   zx_port_packet_t discarded;
   for (bool more = true; more;) {
     Ended ended;

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstddef>
 #include <mutex>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "object/dispatcher.h"
@@ -23,6 +24,15 @@
 namespace zxctl {
 
 class PortObserver;
+
+// Somebody who queues packets of its own, and wants to know what becomes of them.
+class PacketSource : public RefCounted {
+ public:
+  // One of its packets was taken, or discarded. With the port's queue lock held; whom to wake goes to `wakes`.
+  virtual void OnPacketGone(WakeList& wakes) = 0;
+  // The port is closed: what is queued from now on is refused. Once, without any lock.
+  virtual void OnPortClosed() = 0;
+};
 
 class Port final : public Dispatcher {
  public:
@@ -42,6 +52,14 @@ class Port final : public Dispatcher {
   // The packet that announces an exception; `type` is one of ZX_EXCP_*. As QueueUser(): a packet that was not queued is the
   // caller's to deal with, and the exception goes on to the next handler.
   zx_status_t QueueException(uint64_t key, uint32_t type, zx_koid_t pid, zx_koid_t tid);
+
+  // A copy of the packet, of any type, however full the port is: the source limits how many there are. BAD_STATE when closed,
+  // NO_MEMORY.
+  zx_status_t QueueFrom(const RefPtr<PacketSource>& source, const zx_port_packet_t& packet);
+  // The source hears when the port is closed: BAD_STATE if it is, NO_MEMORY.
+  zx_status_t AddSource(const RefPtr<PacketSource>& source);
+  // Takes back its packets; it hears nothing any more.
+  void RemoveSource(PacketSource& source);
 
   // Takes the first packet, or sleeps for one: TIMED_OUT at the deadline; CANCELED when the port's last handle is closed;
   // PEER_CLOSED when there is none and the tracer is gone that was to send some.
@@ -79,6 +97,7 @@ class Port final : public Dispatcher {
   struct Packet : ListHook<InQueue> {
     zx_port_packet_t packet = {};
     PortObserver* observer = nullptr;  // whose packet it is, an armed one. Null: a node of the port's own
+    RefPtr<PacketSource> source;       // who hears when it is gone
   };
   // A thread that waits; on its stack.
   struct Waiter : ListHook<InWaiters> {
@@ -95,6 +114,8 @@ class Port final : public Dispatcher {
 
     RefPtr<PortObserver> observer;
     RefPtr<Dispatcher> source;
+    RefPtr<PacketSource> packet_source;
+    WakeList wakes;
   };
   using Queue = IntrusiveList<Packet, InQueue>;
 
@@ -103,6 +124,8 @@ class Port final : public Dispatcher {
   Port();
 
   zx_status_t QueueCopy(const zx_port_packet_t& packet);
+  // A node for a packet; null when there is no memory.
+  Packet* TakeNodeLocked();
   // For PortObserver, with the lock of the observed object held. False: it is over, and leaves the object.
   bool QueueSignal(PortObserver& observer, zx_signals_t signals, WakeList& wakes);
   // False when the port is closed.
@@ -117,6 +140,8 @@ class Port final : public Dispatcher {
   void PushLocked(Packet& packet);
   void RemoveLocked(Packet& packet);
   bool TakeFirstLocked(zx_port_packet_t* out, Ended* out_ended);
+  // What is out of the queue and no observer's.
+  void DropNodeLocked(Packet& node, Ended* out_ended);
   void KeepNodeLocked(Packet& node);
   void DisarmLocked(PortObserver& observer, Ended* out_ended);
   void ShowReadableLocked();
@@ -130,6 +155,7 @@ class Port final : public Dispatcher {
   IntrusiveList<PortObserver, InArmed> armed_;  // the registrations that are not over; holds a reference to each
   Queue nodes_;                                 // for the next packets
   size_t node_count_ = 0;
+  std::vector<RefPtr<PacketSource>> sources_;
   UniqueFd fd_;
   bool fd_readable_ = false;
 

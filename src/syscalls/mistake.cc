@@ -137,7 +137,8 @@ constexpr std::array kFixedTexts = {
     FixedText{Mistake::kFirstChanceOfZircon,
               "has ZXL_EXCEPTION_PORT_FIRST_CHANCE, which only zxl_task_bind_exception_port() takes"},
     FixedText{Mistake::kItself, "is the caller itself, which could never undo it: another program has to do it"},
-    FixedText{Mistake::kIsNew, "has not been started: call zxl_process_start() first"},
+    FixedText{Mistake::kIsNew,
+              "has not been started: zx_thread_start() starts a thread, zxl_process_start() a process"},
     FixedText{Mistake::kIsDying, "is about to end: nothing can be done with it any more"},
     FixedText{Mistake::kIsDead, "has ended: nothing can be done with it any more"},
     FixedText{Mistake::kIsLetGo, "was let go by zxl_process_detach(): attach to the process anew"},
@@ -149,8 +150,6 @@ constexpr std::array kFixedTexts = {
     FixedText{Mistake::kNoException, "is in no exception: it has one from the packet that tells of it to its answer"},
     FixedText{Mistake::kOtherPort, "is not the port that the exception was sent to: pass the one its packet came from"},
     FixedText{Mistake::kNegativeLease, "is negative: give nanoseconds, or 0 for no limit"},
-    FixedText{Mistake::kBadRegister,
-              "has a register that cannot be: rip must be an address of the user half, fs_base and gs_base canonical"},
     FixedText{Mistake::kJobKilled, "was killed, and nothing can be made in it any more: use another job"},
     FixedText{Mistake::kNullPointer, "is null: pass the address of what it points to"},
     FixedText{Mistake::kMisalignedPointer,
@@ -257,8 +256,11 @@ constexpr std::array kNumberedTexts = {
                  }},
     NumberedText{Mistake::kUnknownKind,
                  [](const Note& note) {
-                   return fmt::format("is {}: ZX_THREAD_STATE_GENERAL_REGS ({}) is the only kind of registers here",
-                                      note.a, ZX_THREAD_STATE_GENERAL_REGS);
+                   return fmt::format(
+                       "is {}: the kinds are ZX_THREAD_STATE_GENERAL_REGS ({}), FP_REGS ({}), VECTOR_REGS "
+                       "({}), DEBUG_REGS ({}) and SINGLE_STEP ({})",
+                       note.a, ZX_THREAD_STATE_GENERAL_REGS, ZX_THREAD_STATE_FP_REGS, ZX_THREAD_STATE_VECTOR_REGS,
+                       ZX_THREAD_STATE_DEBUG_REGS, ZX_THREAD_STATE_SINGLE_STEP);
                  }},
     NumberedText{Mistake::kUnmapped,
                  [](const Note& note) {

@@ -61,7 +61,6 @@ enum class Mistake : uint8_t {
   kOtherPort,
   kUnknownKind,  // a: kind
   kNegativeLease,
-  kBadRegister,
   kUnmapped,  // a: address, b: process
   kJobKilled
 };

@@ -32,6 +32,7 @@ constexpr std::array kTopics = {
     Topic{ZX_INFO_JOB_PROCESSES, ZX_OBJ_TYPE_JOB, ZX_RIGHT_ENUMERATE, sizeof(zx_koid_t), true},
     Topic{ZX_INFO_THREAD, ZX_OBJ_TYPE_THREAD, ZX_RIGHT_INSPECT, sizeof(zx_info_thread_t), false},
     Topic{ZX_INFO_THREAD_EXCEPTION_REPORT, ZX_OBJ_TYPE_THREAD, ZX_RIGHT_INSPECT, sizeof(zx_exception_report_t), false},
+    Topic{ZX_INFO_VCPU, ZX_OBJ_TYPE_VCPU, ZX_RIGHT_INSPECT, sizeof(zx_info_vcpu_t), false},
 };
 constexpr size_t kMaxRecordSize = sizeof(zx_info_thread_t);
 
@@ -79,7 +80,9 @@ zx_status_t CheckBuffer(const Call& call, const Topic& topic, const Answer& answ
     return call.Fail(ZX_ERR_BUFFER_TOO_SMALL, "buffer", Mistake::kBufferTooSmall, answer.size, topic.record_size);
   }
   const size_t records = topic.is_list ? answer.size / topic.record_size : 1;
-  return call.OutBytes("buffer", answer.buffer, records * topic.record_size, alignof(uint64_t));
+  const bool has_words = topic.record_size % sizeof(uint64_t) == 0;
+  return call.OutBytes("buffer", answer.buffer, records * topic.record_size,
+                       has_words ? alignof(uint64_t) : alignof(uint32_t));
 }
 
 // Only of tasks can there be none.

@@ -31,6 +31,7 @@ lib/libzxtask.a
 lib/libzxtask.so
 lib/libzxtask.so.0
 lib/pkgconfig/zxtask.pc
+libexec/zxctl/zxtask-guest
 libexec/zxctl/zxtask-report
 libexec/zxctl/zxtask-tracer
 share/doc/zxctl/README.md

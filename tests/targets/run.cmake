@@ -44,7 +44,7 @@ target_compile_options(target_end_static PRIVATE -std=gnu11)
 list(APPEND zx_run_targets target_end_static)
 
 # Whoever builds a test also gets the programs that it starts.
-foreach(name IN LISTS zx_run_targets ITEMS zxctl zxtask-tracer zxtask-report)
+foreach(name IN LISTS zx_run_targets ITEMS zxctl zxtask-guest zxtask-tracer zxtask-report)
   if(TARGET ${name})
     add_dependencies(zx_test_support ${name})
   endif()

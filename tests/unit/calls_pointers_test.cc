@@ -6,6 +6,7 @@
 
 #include <array>
 
+#include "arch/arch.h"
 #include "support/faults.h"
 #include "support/handles.h"
 
@@ -16,12 +17,19 @@ using ::testing::HasSubstr;
 
 constexpr size_t kPage = 4096;
 
+// Which bit makes an address one of the kernel's half is the machine's.
+uint64_t BeginOfKernelHalf() {
+  uint64_t bit = 1;
+  while (!arch::IsKernelHalf(bit)) bit <<= 1;
+  return bit;
+}
+
 template <typename T>
 std::array<std::pair<T*, const char*>, 4> BadPointers() {
   return {{{nullptr, "is null"},
            {reinterpret_cast<T*>(0x1001), "is not aligned"},
            {reinterpret_cast<T*>(0xffff'8000'0000'0000), "kernel's half"},
-           {reinterpret_cast<T*>(0x8000'0000'0000'0000), "kernel's half"}}};
+           {reinterpret_cast<T*>(BeginOfKernelHalf()), "kernel's half"}}};
 }
 
 TEST(Pointers, BadOnesAreInvalidArgsEverywhere) {
@@ -59,7 +67,7 @@ TEST(Pointers, BadOnesAreInvalidArgsEverywhere) {
 
 TEST(Pointers, WhatReachesIntoTheKernelsHalfIsInvalidToo) {
   const OwnedHandle job(NewJob());
-  auto* const edge = reinterpret_cast<void*>(0x7fff'ffff'ffff'fff8);
+  auto* const edge = reinterpret_cast<void*>(BeginOfKernelHalf() - 8);
   EXPECT_EQ(zx_object_get_info(job, ZX_INFO_JOB_CHILDREN, edge, 16, nullptr, nullptr), ZX_ERR_INVALID_ARGS);
   EXPECT_EQ(zx_object_set_property(job, ZX_PROP_NAME, edge, 16), ZX_ERR_INVALID_ARGS);
 }

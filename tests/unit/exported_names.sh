@@ -6,6 +6,9 @@ library=$1 include=$2
 headers=("$include"/{zircon,zircon/syscalls,zxtask,magenta}/*.h)
 declared=$(cat "${headers[@]/*\/zxtask\/target.h//dev/null}" | sed 's|//.*||' |
   grep -oE '\b(zx|zxl|mx)_[a-z0-9_]+\(' | tr -d '(' | sort -u)
-exported=$(nm -D --defined-only "$library" | awk '{ print $3 }' | sed 's/@.*//' | sort -u)
+exported=$(nm -D --defined-only "$library" | sed 's/.* //; s/@.*//' | sort -u)
 [[ $(wc -l <<<"$declared") -ge 24 ]] || { echo "found only these declarations: $declared"; exit 1; }
-diff <(echo "$declared") <(echo "$exported") && echo "$(wc -l <<<"$declared") names"
+# What a minimal system has: neither awk nor diff.
+differing=$(comm -3 <(echo "$declared") <(echo "$exported"))
+[[ -z $differing ]] || { printf 'only declared, or (indented) only exported:\n%s\n' "$differing"; exit 1; }
+echo "$(wc -l <<<"$declared") names"

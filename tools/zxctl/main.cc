@@ -1,12 +1,16 @@
 // zxctl: the verbs for people.
-#include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <cerrno>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "cli/complain.h"
+#include "cli/option_kinds.h"
+#include "client/tracer_process.h"
 #include "doctor.h"
 #include "regs.h"
 #include "run.h"
@@ -16,12 +20,19 @@
 namespace zxctl {
 namespace {
 
-// What CLI11 has to say, in our words: help on standard output, an error in one line on standard error.
-int Explain(const CLI::App& app, const std::string& first_word, const CLI::Error& error) {
-  if (error.get_exit_code() == 0) return app.exit(error);
-  const bool is_verb =
-      !app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == first_word; }).empty();
-  Complain(fmt::format("{}; `zxctl {}--help` lists what there is", error.what(), is_verb ? first_word + " " : ""));
+// `zxctl guest …` is a program of its own; it takes all words after "guest". Returns only when it could not be started.
+int BecomeGuest(std::vector<std::string> words) {
+  const auto helper = FindHelper("zxtask-guest");
+  if (!helper) {
+    Complain(helper.error().ToString());
+    return kExitFailure;
+  }
+  std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  execv(helper->c_str(), argv.data());
+  Complain(Status::FromErrno("cannot execute " + *helper, errno).ToString());
   return kExitFailure;
 }
 
@@ -37,7 +48,7 @@ int Main(int argc, char** argv) {
   DoctorOptions doctor_options;
   pid_t pid = 0;
   CLI::App* doctor = app.add_subcommand("doctor", "Say whether supervision works here, and who traces a process");
-  auto* pid_option = doctor->add_option("PID", pid, "The process to look at")->check(CLI::Range(1, 1 << 22));
+  auto* pid_option = AddTaskId(*doctor, "PID", pid, "The process to look at");
   doctor->add_flag("--json", doctor_options.json, "Print JSON");
 
   StartThreadOptions start_options;
@@ -48,7 +59,11 @@ int Main(int argc, char** argv) {
   CLI::App* regs = app.add_subcommand("regs", "Print, and set, the registers of threads that run");
   DeclareRegs(*regs, regs_options);
 
+  // For the list of verbs.
+  app.add_subcommand("guest", "Run guests on KVM, and say what they can do here");
+
   std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words[0] == "guest") return BecomeGuest(std::move(words));
   if (!words.empty() && words[0] == "run") {
     std::vector<std::string> own(words.begin() + 1, words.end());
     run_options.program = CutProgram(*run, own);

@@ -12,7 +12,7 @@
 #include <sstream>
 
 #include "base/unique_fd.h"
-#include "run.h"
+#include "cli/complain.h"
 
 namespace zxctl {
 namespace {

@@ -9,8 +9,8 @@
 #include <set>
 
 #include "attached.h"
-#include "duration_option.h"
-#include "run.h"
+#include "cli/complain.h"
+#include "cli/option_kinds.h"
 #include "supervisor/proc_facts.h"
 #include "symbols.h"
 
@@ -155,8 +155,8 @@ ThreadAnswer ReadThread(const AttachedThread& thread, const Request& request) {
     answer.error = "it has ended";
   } else if ((signals & ZX_THREAD_SUSPENDED) == 0) {
     answer.error = fmt::format(
-        "it does not stop: it waits where nothing interrupts it (/proc/{}/task/{}/wchan names the "
-        "place; a vfork, or a device); --timeout gives it more time",
+        "it does not stop in time: it waits where nothing interrupts it (/proc/{}/task/{}/wchan names the "
+        "place; a vfork, or a device), or for a CPU; --timeout gives it more time",
         request.task.pid, thread.tid);
   } else if (auto values = RegisterValues::Read(thread.thread, request.kind)) {
     answer.values = std::move(*values);
@@ -271,10 +271,7 @@ void PrintJson(pid_t pid, const Answers& answers) {
 }  // namespace
 
 void DeclareRegs(CLI::App& app, RegsOptions& options) {
-  app.add_option("TASK", options.task, "A process, all of whose threads are shown, or a thread, by its id")
-      ->required()
-      ->check(CLI::Range(1, 1 << 22))
-      ->type_name("");
+  AddTaskId(app, "TASK", options.task, "A process, all of whose threads are shown, or a thread, by its id")->required();
   app.add_option("--set", options.sets, "Write this first; may be given again for other registers")
       ->allow_extra_args(false)
       ->type_name("NAME=VALUE");

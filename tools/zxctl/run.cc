@@ -10,6 +10,7 @@
 
 #include "base/proc_file.h"
 #include "base/unique_fd.h"
+#include "cli/complain.h"
 #include "launch.h"
 #include "program.h"
 #include "supervisor/diagnose.h"
@@ -65,11 +66,6 @@ std::string DescribeRefusal(const Status& status) {
 }
 
 }  // namespace
-
-void Complain(const std::string& text) {
-  const std::string line = "zxctl: " + text + "\n";
-  (void)!write(STDERR_FILENO, line.data(), line.size());
-}
 
 int Run(const RunOptions& options) {
   if (!CheckOutputs(options)) return kExitFailure;

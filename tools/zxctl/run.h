@@ -9,11 +9,6 @@
 
 namespace zxctl {
 
-// Exit statuses of zxctl's own failures before the program runs.
-inline constexpr int kExitFailure = 125;
-inline constexpr int kExitNotExecutable = 126;
-inline constexpr int kExitNotFound = 127;
-
 struct RunOptions {
   bool follow_processes = true;
   bool kill_on_tracer_death = false;
@@ -32,8 +27,5 @@ struct RunOptions {
 
 // Returns only when the program could not be started; the message is out then, and the value is the exit status.
 [[nodiscard]] int Run(const RunOptions& options);
-
-// Prints "zxctl: text" on standard error.
-void Complain(const std::string& text);
 
 }  // namespace zxctl

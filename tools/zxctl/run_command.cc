@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
-#include "duration_option.h"
+#include "cli/option_kinds.h"
 
 namespace zxctl {
 namespace {

@@ -10,8 +10,9 @@
 #include "arch/arch.h"
 #include "attached.h"
 #include "base/proc_file.h"
+#include "cli/complain.h"
+#include "cli/option_kinds.h"
 #include "report/maps.h"
-#include "run.h"
 #include "supervisor/proc_facts.h"
 #include "symbols.h"
 
@@ -109,10 +110,7 @@ Result<std::string> Start(const StartThreadOptions& options) {
 }  // namespace
 
 void DeclareStartThread(CLI::App& app, StartThreadOptions& options) {
-  app.add_option("TASK", options.task, "The process, by its id or that of one of its threads")
-      ->required()
-      ->check(CLI::Range(1, 1 << 22))
-      ->type_name("");
+  AddTaskId(app, "TASK", options.task, "The process, by its id or that of one of its threads")->required();
   const auto value = [&app](const std::string& name, std::string& out, const std::string& help) {
     return app.add_option(name, out, help)->check(&WhyNoValue)->type_name("VALUE");
   };

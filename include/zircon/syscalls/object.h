@@ -45,6 +45,7 @@
 #define ZX_INFO_TASK_STATS ((uint32_t)12u)
 #define ZX_INFO_THREAD_STATS ((uint32_t)15u)
 #define ZX_INFO_HANDLE_COUNT ((uint32_t)19u)
+#define ZX_INFO_VCPU ((uint32_t)32u)  // zx_info_vcpu_t
 
 #define ZX_OBJ_PROP_NONE ((uint32_t)0u)
 #define ZX_OBJ_PROP_WAITABLE ((uint32_t)1u)
@@ -95,6 +96,13 @@ typedef struct zx_info_thread {
   uint32_t wait_exception_port_type;  // ZX_EXCEPTION_PORT_TYPE_*; not 0 while an answer is outstanding
   uint64_t cpu_mask[8];
 } zx_info_thread_t;
+
+// zx_vcpu_kick() was called, and no zx_vcpu_resume() has been CANCELED for it yet.
+#define ZX_INFO_VCPU_FLAG_KICKED ((uint32_t)1u)
+
+typedef struct zx_info_vcpu {
+  uint32_t flags;  // ZX_INFO_VCPU_FLAG_*
+} zx_info_vcpu_t;
 
 // zx_object_get_property() and zx_object_set_property()
 #define ZX_PROP_NAME ((uint32_t)3u)  // char[ZX_MAX_NAME_LEN]

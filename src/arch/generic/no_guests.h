@@ -1,0 +1,76 @@
+// A machine without guests: what src/vcpu is compiled with there. The contract of each name is in x86_64/guest_cpu.h; nothing of
+// it is ever reached, because MissingForGuests() refuses.
+#pragma once
+
+#include <zircon/syscalls/hypervisor.h>
+#include <zircon/syscalls/port.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "arch/interrupt_set.h"
+#include "arch/kvm.h"
+#include "base/status.h"
+
+namespace zxctl::arch {
+
+inline constexpr bool kHasGuests = false;
+inline constexpr bool kHasIoPorts = false;
+inline constexpr uint32_t kMaxVcpus = 8;
+inline constexpr uint64_t kGuestPhysicalBytes = uint64_t{1} << 36;
+inline constexpr uint64_t kIoPorts = 0;
+
+using ReadGuestPhysical = std::function<bool(uint64_t address, void* out, size_t size)>;
+
+[[nodiscard]] inline std::string MissingForGuests(Kvm& /*kvm*/) { return "support by this program"; }
+[[nodiscard]] inline Result<void> PrepareGuest(KvmVm& /*vm*/) { return {}; }
+
+struct MachineExit {
+  enum class Kind : uint8_t { kRunAgain, kPacket, kRaiseSelf, kFail };
+  Kind kind = Kind::kFail;
+  zx_status_t status = ZX_ERR_NOT_SUPPORTED;
+  zx_packet_guest_vcpu_t packet = {};
+  uint32_t vector = 0;
+  std::string_view why;
+};
+
+struct GuestSnapshot {
+  uint64_t pc = 0;
+  uint64_t fault_address = 0;
+  struct {
+    uint64_t cr0, cr3, cr4, efer;
+  } paging = {};
+  uint64_t code_base = 0;
+  uint32_t code_bits = 64;
+  zx_vcpu_state_t state = {};
+};
+
+class GuestCpu {
+ public:
+  GuestCpu(KvmVcpu& /*kvm*/, uint32_t /*index*/) {}
+
+  [[nodiscard]] Result<void> Begin(Kvm& /*kvm*/, uint64_t /*entry*/, bool /*has_begun*/) {
+    return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "there are no guests on this machine"});
+  }
+  void ReadState(zx_vcpu_state_t* out) const { *out = {}; }
+  void WriteState(const zx_vcpu_state_t& /*state*/) {}
+  bool WriteIo(const zx_vcpu_io_t& /*io*/) { return false; }
+  [[nodiscard]] GuestSnapshot LastSnapshot() const { return {}; }
+  enum class Before : uint8_t { kEnter, kFinish };
+  [[nodiscard]] Before Prepare() { return Before::kEnter; }
+  void OnFinished() {}
+  [[nodiscard]] bool OnUnfinished() { return false; }
+  [[nodiscard]] zx_status_t Offer(InterruptSet& /*interrupts*/) { return ZX_ERR_NOT_SUPPORTED; }
+  void OnExit() {}
+  zx_status_t FillMemoryPacket(const ReadGuestPhysical& /*read*/, zx_packet_guest_mem_t* /*out*/) {
+    return ZX_ERR_NOT_SUPPORTED;
+  }
+  zx_status_t FillIoPacket(const ReadGuestPhysical& /*read*/, zx_packet_guest_io_t* /*out*/) {
+    return ZX_ERR_NOT_SUPPORTED;
+  }
+  [[nodiscard]] MachineExit OnMachineExit() { return {}; }
+};
+
+}  // namespace zxctl::arch

@@ -1,0 +1,4 @@
+// This machine has no guests yet.
+#pragma once
+
+#include "generic/no_guests.h"

@@ -1,0 +1,156 @@
+// What a trapped access was: the packets that tell of it.
+#include <algorithm>
+#include <cstring>
+
+#include "guest_cpu.h"
+
+namespace zxctl::arch {
+namespace {
+
+constexpr uint64_t kPageBytes = 4096;
+
+uint64_t LowBytes(uint64_t value, size_t bytes) {
+  return bytes == sizeof(value) ? value : value & ((uint64_t{1} << (8 * bytes)) - 1);
+}
+
+}  // namespace
+
+std::optional<GuestInstruction> GuestCpu::DecodeAt(uint64_t pc, const ReadGuestPhysical& read,
+                                                   std::array<uint8_t, kMaxInstructionBytes>* bytes) const {
+  *bytes = {};
+  const size_t got = ReadLinear(Paging(), BaseOf(Segment::kCs) + pc, bytes->data(), bytes->size(), read);
+  auto instruction = DecodeInstruction(std::span(*bytes).first(got), Code());
+  const size_t length = instruction ? instruction->length : 0;
+  std::fill(bytes->begin() + static_cast<ptrdiff_t>(length), bytes->end(), uint8_t{0});
+  return instruction;
+}
+
+bool GuestCpu::HasStored(const GuestInstruction& store, const ReadGuestPhysical& read) const {
+  const auto& mmio = kvm_.page().mmio;
+  const GuestGprs gprs = Gprs();
+  const size_t bytes = BytesStored(store);
+  if (bytes < mmio.len) return false;
+  uint64_t address = 0;
+  Segment segment = store.segment;
+  if (IsPush(store)) {
+    address = LowBytes(gprs[kRsp], Code() == CodeSize::k64 ? 8 : sregs().ss.db != 0 ? 4 : 2);
+    segment = Segment::kSs;
+  } else if (IsStringStore(store)) {
+    constexpr uint64_t kDirection = 1U << 10;
+    address = (regs().rflags & kDirection) != 0 ? gprs[kRdi] + bytes : gprs[kRdi] - bytes;
+    address = LowBytes(address, store.address_size);
+    segment = Segment::kEs;
+  } else {
+    address = OperandAddress(store, gprs, regs().rip);
+  }
+  const uint64_t linear = LowBytes(BaseOf(segment) + address, Code() == CodeSize::k64 ? 8 : 4);
+  if (TranslateLinear(Paging(), linear, read) == mmio.phys_addr) {
+    const bool comes_so = bytes == mmio.len || bytes > sizeof(mmio.data) || linear % kPageBytes + bytes > kPageBytes;
+    return comes_so && StoresThis(store, 0);
+  }
+  // Of a store over the end of a page only the second piece may be in the trap.
+  const uint64_t next_page = (linear / kPageBytes + 1) * kPageBytes;
+  return linear + bytes > next_page && TranslateLinear(Paging(), next_page, read) == mmio.phys_addr &&
+         StoresThis(store, next_page - linear);
+}
+
+// With a prefix less it may be another register.
+bool GuestCpu::StoresThis(const GuestInstruction& store, uint64_t first) const {
+  const auto source = RegisterStored(store);
+  if (!source || first >= sizeof(uint64_t)) return true;
+  uint64_t value = Gprs()[source->reg];
+  if (IsPush(store) && source->reg == kRsp) value += BytesStored(store);
+  value >>= 8 * (first + (source->high_byte ? 1 : 0));
+  const auto& mmio = kvm_.page().mmio;
+  return std::memcmp(&value, mmio.data, std::min<size_t>(mmio.len, sizeof(value) - first)) == 0;
+}
+
+std::optional<GuestInstruction> GuestCpu::FindStore(const ReadGuestPhysical& read,
+                                                    std::array<uint8_t, kMaxInstructionBytes>* bytes) const {
+  // What stands before the pc. The part that is in another page may be missing.
+  std::array<uint8_t, kMaxInstructionBytes> before = {};
+  const uint64_t end = BaseOf(Segment::kCs) + regs().rip;
+  const auto fill = [&](size_t count) {
+    return ReadLinear(Paging(), end - count, before.data() + (before.size() - count), count, read) == count;
+  };
+  const size_t in_page = std::min<uint64_t>((end - 1) % kPageBytes + 1, before.size());
+  const size_t there = fill(before.size()) ? before.size() : fill(in_page) ? in_page : 0;
+  const auto find = [&](size_t length) -> std::optional<GuestInstruction> {
+    if (length > there) return std::nullopt;
+    auto found = DecodeInstruction(std::span(before).last(length), Code());
+    return found && found->length == length && HasStored(*found, read) ? found : std::nullopt;
+  };
+  // Nothing says how long it was: the shortest that has done what was done. One more prefix, which would change nothing, could
+  // as well be the end of the instruction before it.
+  for (size_t length = 1; length <= there; ++length) {
+    auto found = find(length);
+    if (!found) continue;
+    // What is told of a store over the end of a page fits several widths: the prefix of another one is more than chance.
+    const bool is_whole = BytesStored(*found) == kvm_.page().mmio.len;
+    const auto wider = is_whole ? std::nullopt : find(length + 1);
+    if (wider && BytesStored(*wider) != BytesStored(*found)) found = wider;
+    const auto last = std::span(before).last(found->length);
+    std::copy(last.begin(), last.end(), bytes->begin());
+    return found;
+  }
+  return std::nullopt;
+}
+
+zx_status_t GuestCpu::FillMemoryPacket(const ReadGuestPhysical& read, zx_packet_guest_mem_t* out) {
+  const auto& mmio = kvm_.page().mmio;
+  std::array<uint8_t, kMaxInstructionBytes> bytes = {};
+  std::optional<GuestInstruction> instruction;
+  if (mmio.is_write != 0) {
+    instruction = FindStore(read, &bytes);
+    const bool may_go_on = mmio.len == sizeof(mmio.data) || (mmio.phys_addr + mmio.len) % kPageBytes == 0;
+    const bool goes_on = instruction ? BytesStored(*instruction) > mmio.len : may_go_on;
+    pending_.kind = goes_on ? Pending::Kind::kRest : Pending::Kind::kNothing;
+  } else {
+    instruction = DecodeAt(regs().rip, read, &bytes);
+    const auto load = instruction ? AsLoad(*instruction) : std::nullopt;
+    const bool whole = load && load->bytes == mmio.len;
+    pending_ = {.kind = whole ? Pending::Kind::kLoad : Pending::Kind::kOther, .load = load.value_or(Load{})};
+  }
+  *out = {.addr = mmio.phys_addr};
+  out->inst_len = instruction ? instruction->length : 0;
+  std::copy(bytes.begin(), bytes.end(), out->inst_buf);
+  out->default_operand_size = Code() == CodeSize::k16 ? 2 : 4;
+  return ZX_OK;
+}
+
+// INS and OUTS move data through memory. KVM says only with INS how many there are.
+bool GuestCpu::IsString(const ReadGuestPhysical& read) const {
+  kvm_run& page = kvm_.page();
+  if (page.io.count != 1) return true;
+  // The last bytes before the pc as well: an OUT may be behind already. They may be in another page, which may be missing.
+  constexpr size_t kBefore = 2;
+  std::array<uint8_t, kBefore + kMaxInstructionBytes> bytes = {};
+  const uint64_t at = BaseOf(Segment::kCs) + regs().rip;
+  size_t got = ReadLinear(Paging(), at - kBefore, bytes.data(), bytes.size(), read);
+  got = got > kBefore ? got - kBefore : ReadLinear(Paging(), at, bytes.data() + kBefore, kMaxInstructionBytes, read);
+  const auto code = std::span(bytes).subspan(kBefore, got);
+  const bool stands_there = IsStringIoAt(code, Code());
+  if (page.io.direction == KVM_EXIT_IO_IN) return stands_there;
+  const bool stood_there = (bytes[1] & 0xfe) == 0x6e;
+  if (!stands_there && !stood_there) return false;
+  const char* data = reinterpret_cast<const char*>(&page) + page.io.data_offset;
+  if (std::memcmp(data, &regs().rax, page.io.size) != 0) return true;
+  const bool names_port = (bytes[0] & 0xfe) == 0xe6 && bytes[1] == page.io.port;
+  const auto here = DecodeInstruction(code, Code());
+  return !(here && IsOut(*here)) && !names_port;
+}
+
+zx_status_t GuestCpu::FillIoPacket(const ReadGuestPhysical& read, zx_packet_guest_io_t* out) {
+  kvm_run& page = kvm_.page();
+  if (IsString(read)) return ZX_ERR_NOT_SUPPORTED;
+  *out = {.port = page.io.port, .access_size = page.io.size, .input = page.io.direction == KVM_EXIT_IO_IN};
+  if (!out->input) {
+    std::memcpy(out->data, reinterpret_cast<const char*>(&page) + page.io.data_offset, page.io.size);
+    return ZX_OK;
+  }
+  pending_.kind = Pending::Kind::kIn;
+  if (page.io.size == sizeof(uint32_t)) regs().rax = 0;
+  return ZX_OK;
+}
+
+}  // namespace zxctl::arch

@@ -1,0 +1,92 @@
+#include "vcpu/handle_exit.h"
+
+#include <cerrno>
+
+#include "arch/guest.h"
+#include "vcpu/traps.h"
+
+namespace zxctl {
+namespace {
+
+using Kind = ExitAction::Kind;
+
+ExitAction HandleMemory(const kvm_run& page, const GuestView& guest) {
+  const uint64_t address = page.mmio.phys_addr;
+  const bool write = page.mmio.is_write != 0;
+  const GuestPlace place = guest.AtMemory(address);
+  if (place.trap != nullptr && place.trap->kind == ZX_GUEST_TRAP_MEM)
+    return {.kind = Kind::kMemory, .trap = place.trap};
+  if (place.trap != nullptr) {
+    if (write) return {.kind = Kind::kBell, .trap = place.trap};
+    return {.status = ZX_ERR_NOT_SUPPORTED, .why = "the guest read from a bell, which can only be written"};
+  }
+  if (place.mapped && (!write || place.writable)) return {.kind = Kind::kPerform};
+  if (place.mapped) {
+    return {.status = ZX_ERR_ACCESS_DENIED,
+            .why = "the guest wrote to memory that is mapped for reading only",
+            .stays = true};
+  }
+  if (address >= arch::kGuestPhysicalBytes) {
+    return {.status = ZX_ERR_OUT_OF_RANGE,
+            .why = "the guest touched an address behind the end of its memory",
+            .stays = true};
+  }
+  return {.status = ZX_ERR_NOT_FOUND,
+          .why = "the guest touched an address where nothing is mapped and no trap is set",
+          .stays = true};
+}
+
+ExitAction HandlePort(const kvm_run& page, const GuestView& guest) {
+  const Trap* trap = guest.AtPort(page.io.port);
+  if (trap != nullptr) return {.kind = Kind::kPort, .trap = trap};
+  return {.status = ZX_ERR_NOT_FOUND, .why = "the guest used an I/O port where no trap is set", .stays = true};
+}
+
+}  // namespace
+
+ExitAction HandleExit(const kvm_run& page, const GuestView& guest) {
+  switch (page.exit_reason) {
+    case KVM_EXIT_MMIO:
+      return HandleMemory(page, guest);
+    case KVM_EXIT_IO:
+      return HandlePort(page, guest);
+    case KVM_EXIT_HLT:
+      return {.kind = Kind::kHalt};
+    case KVM_EXIT_IRQ_WINDOW_OPEN:
+    case KVM_EXIT_INTR:
+    case KVM_EXIT_SET_TPR:  // the guest has lowered cr8, of which nothing depends
+      return {.kind = Kind::kRunAgain};
+    case KVM_EXIT_X86_RDMSR:
+    case KVM_EXIT_X86_WRMSR:
+      return {.kind = Kind::kMachine};
+    case KVM_EXIT_SHUTDOWN:
+      return {.status = ZX_ERR_NOT_SUPPORTED,
+              .why = "the guest has shut down: an exception, its double fault, and a third (a triple fault)"};
+    case KVM_EXIT_INTERNAL_ERROR:
+      return {.status = ZX_ERR_INTERNAL,
+              .why = page.internal.suberror == KVM_INTERNAL_ERROR_EMULATION
+                         ? "KVM cannot carry out an instruction of the guest's"
+                         : "KVM has met an error of its own"};
+    case KVM_EXIT_FAIL_ENTRY:
+      return {.status = ZX_ERR_INTERNAL, .why = "the processor refused to enter the guest"};
+    case KVM_EXIT_SYSTEM_EVENT:
+      return {.status = ZX_ERR_NOT_SUPPORTED, .why = "the guest asked for a shutdown or a reset"};
+    default:
+      return {.status = ZX_ERR_NOT_SUPPORTED, .why = "the guest did something that has no meaning here"};
+  }
+}
+
+ExitAction HandleRunError(int error) {
+  switch (error) {
+    case EINVAL:
+      return {.status = ZX_ERR_BAD_STATE, .why = "KVM refuses the registers that the VCPU has"};
+    case EIO:
+      return {.status = ZX_ERR_BAD_STATE, .why = "this process was forked from the one that has the guest"};
+    case EFAULT:
+      return {.status = ZX_ERR_INTERNAL, .why = "the host has no memory behind an address of the guest's"};
+    default:
+      return {.status = ZX_ERR_INTERNAL, .why = "KVM_RUN failed"};
+  }
+}
+
+}  // namespace zxctl

@@ -1,0 +1,127 @@
+// `zxctl guest`: images that are and are not one, devices, and what is told of a guest that dies.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cli/verbs.h"
+#include "support/temp_dir.h"
+#include "support/test_guest.h"
+
+namespace zxctl::test {
+namespace {
+
+class GuestRun : public ::testing::Test {
+ protected:
+  void SetUp() override { REQUIRE_GUESTS(); }
+
+  std::string Image(const std::vector<uint8_t>& bytes) {
+    return dir_.Write("image" + std::to_string(count_++), std::string(bytes.begin(), bytes.end()));
+  }
+  static Outcome Run(std::vector<std::string> arguments, const std::string& input = {}) {
+    arguments.insert(arguments.begin(), {"guest", "run", "--timeout", "60s"});
+    return Zxctl(arguments, {.stdin_text = input});
+  }
+
+  TempDir dir_;
+  int count_ = 0;
+};
+
+// mov $V, %al; out %al, $0xf4
+std::vector<uint8_t> Exits(uint8_t value) { return {0xb0, value, 0xe6, 0xf4, 0xf4}; }
+
+TEST_F(GuestRun, TheDebugExitPortGivesTheStatus) {
+  EXPECT_EQ(DescribeStatus(Run({Image(Exits(0))}).status), "exit 1");
+  EXPECT_EQ(DescribeStatus(Run({Image(Exits(16))}).status), "exit 33");
+  EXPECT_EQ(DescribeStatus(Run({"--debug-exit", "0x501", Image({0xb0, 4, 0x66, 0xba, 0x01, 0x05, 0xee})}).status),
+            "exit 9");
+}
+
+TEST_F(GuestRun, TheSerialPortIsStandardOutputAndInput) {
+  // wait for input, read, add one, write, exit
+  const std::vector<uint8_t> code = {0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xf7, 0x66, 0xba,
+                                     0xf8, 0x03, 0xec, 0xfe, 0xc0, 0xee, 0xb0, 0x00, 0xe6, 0xf4};
+  const Outcome ended = Run({Image(code)}, "A");
+  EXPECT_EQ(ended.out, "B");
+  EXPECT_EQ(DescribeStatus(ended.status), "exit 1") << ended.err;
+}
+
+TEST_F(GuestRun, ATraceOfEveryPacket) {
+  const Outcome text = Run({"--trace=text", Image(Exits(3))});
+  EXPECT_NE(text.err.find("out  port 0xf4, 1 bytes: 0x03"), std::string::npos) << text.err;
+  const Outcome json = Run({"--trace=json", Image(Exits(3))});
+  EXPECT_NE(json.err.find("\"port\":244"), std::string::npos) << json.err;
+  EXPECT_NE(json.err.find("\"data\":3"), std::string::npos) << json.err;
+}
+
+TEST_F(GuestRun, ADeadGuestHasAReport) {
+  // out, then ud2 without a table of handlers
+  const Outcome ended =
+      Run({"--trap", "io:0x80", Image({0xb0, 0x12, 0xe6, 0x80, 0xbb, 0x78, 0x56, 0x34, 0x12, 0x0f, 0x0b})});
+  EXPECT_EQ(DescribeStatus(ended.status), "exit 2");
+  for (const char* part :
+       {"triple fault", "rbx 0x0000000012345678", "=> 0x100009", "ud2", "out  port 0x80, 1 bytes: 0x12"}) {
+    EXPECT_NE(ended.err.find(part), std::string::npos) << part << "\n" << ended.err;
+  }
+}
+
+TEST_F(GuestRun, WhatIsTouchedWithoutATrapIsSaid) {
+  EXPECT_NE(Run({Image({0xe6, 0x80})}).err.find("no trap is set"), std::string::npos);
+  // mov %eax, 0x8000000
+  const Outcome ended = Run({Image({0x89, 0x04, 0x25, 0x00, 0x00, 0x00, 0x08})});
+  EXPECT_EQ(DescribeStatus(ended.status), "exit 2");
+  EXPECT_NE(ended.err.find("nothing is mapped"), std::string::npos) << ended.err;
+}
+
+TEST_F(GuestRun, AnEndlessLoopEndsInItsTime) {
+  EXPECT_EQ(DescribeStatus(Zxctl({"guest", "run", "--timeout", "100ms", Image({0xeb, 0xfe})}).status), "exit 124");
+  // hlt for ever
+  EXPECT_EQ(DescribeStatus(Zxctl({"guest", "run", "--timeout", "100ms", Image({0xf4, 0xeb, 0xfd})}).status),
+            "exit 124");
+}
+
+TEST_F(GuestRun, BadInputIsSaid) {
+  struct Case {
+    std::vector<std::string> arguments;
+    const char* said;
+  };
+  std::vector<uint8_t> elf(64, 0);
+  const uint8_t magic[] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
+  std::copy(std::begin(magic), std::end(magic), elf.begin());
+  std::vector<uint8_t> many = elf;
+  many[18] = 62;    // x86-64
+  many[54] = 56;    // the size of a program header
+  many[56] = 0xff;  // more of them than there are
+  const Case cases[] = {
+      {{"/nonexistent/image"}, "cannot open"},
+      {{dir_.path()}, "no file"},
+      {{Image({})}, "no file with something in it"},
+      {{Image(elf)}, "no ELF file of 64 bits"},
+      {{Image(many)}, "not all inside the file"},
+      {{"--memory", "lots", Image(Exits(0))}, "is no size"},
+      {{"--memory", "4K", Image(Exits(0))}, "not enough"},
+      {{"--memory", "1M", Image(Exits(0))}, "give it more with --memory"},
+      {{"--load", "0x1000", Image(Exits(0))}, "page tables"},
+      {{"--trap", "pci:1", Image(Exits(0))}, "write io:PORT"},
+      {{"--trap", "mem:0x123", Image(Exits(0))}, "multiples of 4096"},
+      {{"--trap", "io:0xf4", Image(Exits(0))}, "another trap"},
+      {{"--vcpus", "65", Image(Exits(0))}, "--vcpus"},
+  };
+  for (const Case& each : cases) {
+    const Outcome ended = Run(each.arguments);
+    EXPECT_EQ(DescribeStatus(ended.status), "exit 125") << each.said;
+    EXPECT_NE(ended.err.find(each.said), std::string::npos) << each.said << "\n" << ended.err;
+  }
+}
+
+TEST_F(GuestRun, InfoSaysWhatThereIs) {
+  const Outcome text = Zxctl({"guest", "info"});
+  EXPECT_EQ(DescribeStatus(text.status), "exit 0");
+  EXPECT_NE(text.out.find("doorbells"), std::string::npos);
+  const Outcome json = Zxctl({"guest", "info", "--json"});
+  EXPECT_NE(json.out.find("\"guests\": true"), std::string::npos) << json.out;
+}
+
+}  // namespace
+}  // namespace zxctl::test

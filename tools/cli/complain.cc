@@ -1,0 +1,24 @@
+#include "cli/complain.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+namespace zxctl {
+
+void Complain(const std::string& text) {
+  const std::string line = "zxctl: " + text + "\n";
+  (void)!write(STDERR_FILENO, line.data(), line.size());
+}
+
+int Explain(const CLI::App& app, const std::string& first_word, const CLI::Error& error) {
+  if (error.get_exit_code() == 0) return app.exit(error);
+  const bool is_verb =
+      !app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == first_word; }).empty();
+  Complain(fmt::format("{}; `{} {}--help` lists what there is", error.what(), app.get_name(),
+                       is_verb ? first_word + " " : ""));
+  return kExitFailure;
+}
+
+}  // namespace zxctl
