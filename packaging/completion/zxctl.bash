@@ -46,11 +46,37 @@ _zxctl_of_process() {
   fi
 }
 
+_zxctl_guest() {
+  local cur=$1 prev=$2
+  if ((COMP_CWORD == 2)); then
+    mapfile -t COMPREPLY < <(compgen -W 'run info --help' -- "$cur")
+    return
+  fi
+  if [[ ${COMP_WORDS[2]} == info ]]; then
+    mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$cur")
+    return
+  fi
+  case $prev in
+    --memory) mapfile -t COMPREPLY < <(compgen -W '64M 512M 2G' -- "$cur") && return ;;
+    --timeout) mapfile -t COMPREPLY < <(compgen -W '500ms 5s 30s 2m' -- "$cur") && return ;;
+    --trace) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur") && return ;;
+    --serial) mapfile -t COMPREPLY < <(compgen -W '0x3f8 none' -- "$cur") && return ;;
+    --debug-exit) mapfile -t COMPREPLY < <(compgen -W '0xf4 none' -- "$cur") && return ;;
+    --vcpus | --load | --trap) return ;;
+  esac
+  if [[ $cur == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W '--memory --vcpus --load --trap --serial --debug-exit --trace --timeout
+      --help' -- "$cur")
+  else
+    mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+  fi
+}
+
 _zxctl() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} program
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'run doctor regs start-thread --help --version' -- "$cur")
+    mapfile -t COMPREPLY < <(compgen -W 'run doctor regs start-thread guest --help --version' -- "$cur")
     return
   fi
   # "--report=json" comes as three words.
@@ -84,6 +110,7 @@ _zxctl() {
         *) _zxctl_of_process "$cur" '--pc --sp --arg1 --arg2 --tp --abi-reg --unchecked --help' ;;
       esac
       ;;
+    guest) _zxctl_guest "$cur" "$prev" ;;
   esac
 }
 
