@@ -1,6 +1,7 @@
 // Two processes that share the work of tracing: they take turns on a word of shared memory and sleep on it, as anybody would.
 #pragma once
 
+#include <dirent.h>
 #include <linux/futex.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 #include "bench_program.h"
+
+#define MAX_THREADS 8192
 
 // Whose turn it is.
 enum { kDeciders = 0, kTracers = 1 };
@@ -69,3 +72,20 @@ static inline void StopIt(pid_t tid) {
 }
 
 static inline void LetItGo(pid_t tid) { Require(ptrace(PTRACE_CONT, tid, 0, 0) == 0, "PTRACE_CONT"); }
+
+// All threads of a process, which does not make or end any meanwhile.
+static inline size_t SeizeThreads(pid_t pid, pid_t* tids) {
+  char path[64];
+  size_t count = 0;
+  snprintf(path, sizeof(path), "/proc/%d/task", pid);
+  DIR* tasks = opendir(path);
+  Require(tasks != NULL, path);
+  for (const struct dirent* entry; (entry = readdir(tasks)) != NULL && count < MAX_THREADS;) {
+    const pid_t tid = atoi(entry->d_name);
+    if (tid == 0) continue;
+    Require(ptrace(PTRACE_SEIZE, tid, 0, PTRACE_O_EXITKILL) == 0, "PTRACE_SEIZE");
+    tids[count++] = tid;
+  }
+  closedir(tasks);
+  return count;
+}

@@ -5,7 +5,6 @@
 //   bare_registers state COUNT PROGRAM ARGS…      two processes: one hand-over for PTRACE_SETREGSET, one for PTRACE_GETREGSET
 //   bare_registers read-all ROUNDS PROGRAM ARGS…  one process: PTRACE_GETREGSET of all threads
 // The programs print a line when they are ready, and are killed at the end.
-#include <dirent.h>
 #include <elf.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -14,8 +13,6 @@
 #include <sys/user.h>
 
 #include "bare_pair.h"
-
-#define MAX_THREADS 8192
 
 typedef struct user_regs_struct Registers;
 
@@ -150,22 +147,6 @@ static void State(long count, char** argv) {
   shared->order = kEnd;
   Give(&shared->turn, kTracers);
   waitpid(tracer, NULL, 0);
-}
-
-static size_t SeizeThreads(pid_t pid, pid_t* tids) {
-  char path[64];
-  size_t count = 0;
-  snprintf(path, sizeof(path), "/proc/%d/task", pid);
-  DIR* tasks = opendir(path);
-  Require(tasks != NULL, path);
-  for (const struct dirent* entry; (entry = readdir(tasks)) != NULL && count < MAX_THREADS;) {
-    const pid_t tid = atoi(entry->d_name);
-    if (tid == 0) continue;
-    Require(ptrace(PTRACE_SEIZE, tid, 0, PTRACE_O_EXITKILL) == 0, "PTRACE_SEIZE");
-    tids[count++] = tid;
-  }
-  closedir(tasks);
-  return count;
 }
 
 static void ReadAll(long rounds, char** argv) {

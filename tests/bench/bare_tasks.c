@@ -7,14 +7,11 @@
 //   bare_tasks suspend COUNT PROGRAM ARGS…   one hand-over for PTRACE_INTERRUPT and waitpid(), one for PTRACE_CONT
 //   bare_tasks suspend-all COUNT PROGRAM ARGS…   one process: PTRACE_INTERRUPT of all threads, waitpid() of each, PTRACE_CONT of all
 // The programs of the last two print a line when they are ready, and are killed at the end.
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/user.h>
 
 #include "bare_pair.h"
-
-#define MAX_THREADS 8192
 
 // Whose turn it is; and what the other one was told.
 typedef enum { kSuspend, kResume, kEnd } Order;
@@ -127,22 +124,6 @@ static void Suspend(long count, char** argv) {
 }
 
 // ---- many threads ----------------------------------------------------------------------------------------------------
-
-static size_t SeizeThreads(pid_t pid, pid_t* tids) {
-  char path[64];
-  size_t count = 0;
-  snprintf(path, sizeof(path), "/proc/%d/task", pid);
-  DIR* tasks = opendir(path);
-  Require(tasks != NULL, path);
-  for (const struct dirent* entry; (entry = readdir(tasks)) != NULL && count < MAX_THREADS;) {
-    const pid_t tid = atoi(entry->d_name);
-    if (tid == 0) continue;
-    Require(ptrace(PTRACE_SEIZE, tid, 0, PTRACE_O_EXITKILL) == 0, "PTRACE_SEIZE");
-    tids[count++] = tid;
-  }
-  closedir(tasks);
-  return count;
-}
 
 static void SuspendAll(long count, char** argv) {
   static pid_t tids[MAX_THREADS];

@@ -19,6 +19,10 @@ class BenchError(Exception):
     """A program under measurement did not do what it should: there is no figure then."""
 
 
+class Skipped(Exception):
+    """The machine lacks what a row needs: there is no figure, and that is no failure."""
+
+
 @dataclass
 class Outcome:
     wall_s: float
@@ -193,14 +197,14 @@ def print_row(row, out=sys.stdout):
     spread, unit = row.measured, f" {row.unit}" if row.unit else ""
     figure = f"{spread.median:.3f} ({spread.q1:.3f}..{spread.q3:.3f}){unit}"
     bound = "" if row.bound is None else f"<= {row.bound:g}{unit}"
-    print(f"{row.id:<15} {row.title:<48} {row.against:<22} {figure:<30} {bound:<12} {row.verdict()}", file=out)
+    print(f"{row.id:<17} {row.title:<48} {row.against:<22} {figure:<30} {bound:<12} {row.verdict()}", file=out)
     if row.times:
         times = ", ".join(f"{name} {format_time(value)}" for name, value in row.times.items())
-        print(f"{'':<15} {times}", file=out)
+        print(f"{'':<17} {times}", file=out)
     for note in row.notes:
-        print(f"{'':<15} {note}", file=out)
+        print(f"{'':<17} {note}", file=out)
     for failure in row.failures:
-        print(f"{'':<15} FAILED: {failure}", file=out)
+        print(f"{'':<17} FAILED: {failure}", file=out)
     out.flush()
 
 

@@ -1,6 +1,7 @@
 """The rows of the table: each function measures one and returns Row objects. README.md says what each one means."""
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -9,10 +10,11 @@ import statistics
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 
 import data
-from harness import (BenchError, Row, Spread, busy_cpus, compare, format_time, inner_time, median_of, parse_values, read_stats,
-                     run, wall_time)
+from harness import (BenchError, Row, Skipped, Spread, busy_cpus, compare, format_time, inner_time, median_of, parse_values,
+                     read_stats, run, wall_time)
 
 GDB = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off"]
 PEER_RUNS = 3
@@ -473,6 +475,69 @@ def read_all(ctx):
     return [Row("read-1000", f"read_state of {threads} threads", "bare loop", ratio, ctx.bound(1.2), times=times)]
 
 
+# ---- guests: the library against a program that calls KVM itself ------------------------------------------------------
+
+
+@dataclass
+class GuestRow:
+    """A mode of bench_guests and the same one of bare_kvm."""
+
+    title: str
+    against: str
+    mode: str
+    count: int
+    quick: int
+    bound: float
+
+
+GUEST_ROWS = {
+    "guest-out": GuestRow("OUT, and back", "KVM_RUN", "out", 20_000, 200, 1.08),
+    "guest-mmio-write": GuestRow("store to a device, and back", "KVM_RUN", "store", 20_000, 200, 1.08),
+    "guest-in": GuestRow("IN, answered", "KVM_RUN and its page", "in", 20_000, 200, 1.6),
+    "guest-mmio-read": GuestRow("load from a device, answered", "KVM_RUN and its page", "load", 20_000, 200, 1.6),
+    "guest-bell": GuestRow("bell, until all packets are taken", "ioeventfd, epoll", "ring", 32_000, 320, 1.1),
+    "guest-read-state": GuestRow("read_state", "KVM_GET_REGS", "read", 50_000, 500, 0.3),
+    "guest-write-state": GuestRow("write_state", "KVM_SET_REGS", "write", 50_000, 500, 0.3),
+    "guest-kick": GuestRow("kick, until resume has returned", "a signal", "kick", 2_000, 20, 1.15),
+    "guest-interrupt": GuestRow("interrupt, until its handler runs", "signal, KVM_INTERRUPT", "interrupt", 2_000, 20, 1.15),
+    "guest-create": GuestRow("guest made, run once, ended", "KVM's ioctls", "create", 100, 5, 1.1),
+    "guest-cpl3": GuestRow("user code that computes, a turn", "the host", "compute", 100_000_000, 1_000_000, 1.02),
+}
+
+
+def require_guests(ctx):
+    """`zxctl guest info` knows, and says why not."""
+    info = subprocess.run([os.path.join(ctx.bin, "zxctl"), "guest", "info"], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=60, check=False)
+    if info.returncode != 0:
+        raise Skipped(info.stderr.strip())
+
+
+def guest_time(ctx, program, mode, count):
+    """Seconds of one turn."""
+    once = inner_time([ctx.program(program), mode, count])
+    return lambda: once() / count
+
+
+def guest(ctx, name):
+    require_guests(ctx)
+    row = GUEST_ROWS[name]
+    count = ctx.count(row.count, row.quick)
+    ratio, ours, theirs = compare(
+        guest_time(ctx, "bench_guests", row.mode, count), guest_time(ctx, "bare_kvm", row.mode, count), ctx.pairs)
+    return [Row(name, row.title, row.against, ratio, ctx.bound(row.bound), times={"zxtask": ours, "bare": theirs})]
+
+
+def guest_bell(ctx):
+    rows = guest(ctx, "guest-bell")
+    count = ctx.count(32_000, 320)
+    ratio, bell, full = compare(
+        guest_time(ctx, "bench_guests", "ring", count), guest_time(ctx, "bare_kvm", "store", count), ctx.pairs)
+    return [*rows, Row("guest-bell-exit", "bell, until all packets are taken", "a store that exits", ratio, ctx.bound(0.6),
+                       times={"a bell": bell, "an exit": full})]
+
+
 ROWS = {function.__name__.replace("_", "-"): function
         for function in (cpu, getpid, pipe, redis, make, fork, thread, segv, int3, report, tracees, memory, hot, objects,
                          fault, try_next, suspend, suspend_all, start_thread, thread_state, read_all)}
+ROWS |= {name: functools.partial(guest, name=name) for name in GUEST_ROWS} | {"guest-bell": guest_bell}

@@ -37,17 +37,20 @@ def make_context(arguments):
 
 
 def measure(context, names):
-    """The rows, and the names of those that gave no figure."""
-    done, failed = [], []
+    """The rows, and the names of those that gave no figure and of those that were skipped."""
+    done, failed, skipped = [], [], []
     for name in names:
         try:
             for row in rows.ROWS[name](context):
                 harness.print_row(row)
                 done.append(row)
+        except harness.Skipped as why:
+            print(f"{name:<17} skipped: {why}", flush=True)
+            skipped.append(name)
         except (harness.BenchError, OSError) as error:
-            print(f"{name:<15} no figure: {error}", flush=True)
+            print(f"{name:<17} no figure: {error}", flush=True)
             failed.append(name)
-    return done, failed
+    return done, failed, skipped
 
 
 def main():
@@ -62,15 +65,16 @@ def main():
     machine = harness.machine()
     print(f"{machine['cpu']}, {machine['cpus']} CPUs, Linux {machine['kernel']}; load {machine['load_at_start']:.2f}; "
           f"median of {context.pairs} interleaved pairs (quartiles)", flush=True)
-    done, failed = measure(context, arguments.only or list(rows.ROWS))
+    done, failed, skipped = measure(context, arguments.only or list(rows.ROWS))
     missed = [row.id for row in done if row.verdict() == "FAIL"]
     if arguments.json:
         document = {"schema_version": 1, "machine": machine, "pairs": context.pairs, "quick": context.quick,
-                    "rows": [harness.row_to_json(row) for row in done], "no_figure": failed}
+                    "rows": [harness.row_to_json(row) for row in done], "no_figure": failed, "skipped": skipped}
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump(document, file, indent=2)
             file.write("\n")
-    print(f"bench: {len(done)} rows, {len(missed)} missed{': ' + ', '.join(missed) if missed else ''}")
+    print(f"bench: {len(done)} rows, {len(missed)} missed{': ' + ', '.join(missed) if missed else ''}"
+          f"{f', {len(skipped)} skipped' if skipped else ''}")
     if failed:
         return 2
     return 1 if missed and not arguments.no_fail else 0
