@@ -84,6 +84,12 @@ zx_status_t zxl_thread_get_exception(zx_handle_t thread, zxl_exception_info_t* o
 // What zx_guest_create() wants. NOT_SUPPORTED where KVM cannot be used: zxl_last_error() says what would mend it.
 zx_status_t zxl_get_hypervisor_resource(zx_handle_t* out_resource);
 
+#define ZXL_VCPU_ACCESS_NONE 0u
+#define ZXL_VCPU_ACCESS_LOAD 1u
+#define ZXL_VCPU_ACCESS_STORE 2u
+#define ZXL_VCPU_ACCESS_IN 3u
+#define ZXL_VCPU_ACCESS_OUT 4u
+
 typedef struct zxl_vcpu_exit_info {
   uint32_t kvm_exit_reason;  // KVM_EXIT_* of <linux/kvm.h>
   uint32_t suberror;         // of KVM_EXIT_INTERNAL_ERROR
@@ -98,6 +104,10 @@ typedef struct zxl_vcpu_exit_info {
   uint64_t efer;
   uint64_t cs_base;
   uint32_t code_bits;  // 16, 32 or 64
+  // The access that could not be carried out, if it was one.
+  uint32_t access;          // ZXL_VCPU_ACCESS_*
+  uint64_t access_address;  // guest-physical, or an I/O port
+  uint32_t access_bytes;
   uint32_t reserved;
 } zxl_vcpu_exit_info_t;
 

@@ -36,7 +36,9 @@ zx_status_t CheckPacket(const Call& call, zx_port_packet_t* packet) {
                           fmt::format("packet points to {:#x}, where this program cannot write", address));
 }
 
-zx_status_t WrongThread(const Call& call) {
+zx_status_t CheckOwner(const Call& call, const Vcpu& vcpu) {
+  if (vcpu.IsForked()) return call.FailBecause(ZX_ERR_BAD_STATE, GuestMachine::kForkedSentence);
+  if (vcpu.IsMine()) return ZX_OK;
   return call.FailBecause(ZX_ERR_BAD_STATE,
                           "a VCPU is its maker's: only the thread that called zx_vcpu_create() may do this");
 }
@@ -122,9 +124,8 @@ zx_status_t zx_vcpu_resume(zx_handle_t vcpu, zx_port_packet_t* packet) {
   RefPtr<Vcpu> object;
   zx_status_t status = call.Object(
       "vcpu", vcpu, ZX_RIGHT_EXECUTE, [&] { return CheckPacket(call, packet); }, &object);
+  if (status == ZX_OK) status = CheckOwner(call, *object);
   if (status != ZX_OK) return status;
-  if (object->IsForked()) return call.FailBecause(ZX_ERR_BAD_STATE, GuestMachine::kForkedSentence);
-  if (!object->IsMine()) return WrongThread(call);
   status = object->Resume(packet);
   return status == ZX_OK ? ZX_OK : call.FailBecause(status, object->why());
 }
@@ -163,9 +164,9 @@ zx_status_t zx_vcpu_read_state(zx_handle_t vcpu, uint32_t kind, void* buffer, si
     const zx_status_t fits = CheckStateKind(call, kind, size, wanted);
     return fits == ZX_OK ? call.OutBytes("buffer", buffer, size, alignof(uint64_t)) : fits;
   };
-  const zx_status_t status = call.Object("vcpu", vcpu, ZX_RIGHT_READ, check, &object);
+  zx_status_t status = call.Object("vcpu", vcpu, ZX_RIGHT_READ, check, &object);
+  if (status == ZX_OK) status = CheckOwner(call, *object);
   if (status != ZX_OK) return status;
-  if (!object->IsMine()) return WrongThread(call);
   object->ReadState(static_cast<zx_vcpu_state_t*>(buffer));
   return ZX_OK;
 }
@@ -179,9 +180,9 @@ zx_status_t zx_vcpu_write_state(zx_handle_t vcpu, uint32_t kind, const void* buf
     const zx_status_t fits = CheckStateKind(call, kind, size, wanted);
     return fits == ZX_OK ? call.InBytes("buffer", buffer, size) : fits;
   };
-  const zx_status_t status = call.Object("vcpu", vcpu, ZX_RIGHT_WRITE, check, &object);
+  zx_status_t status = call.Object("vcpu", vcpu, ZX_RIGHT_WRITE, check, &object);
+  if (status == ZX_OK) status = CheckOwner(call, *object);
   if (status != ZX_OK) return status;
-  if (!object->IsMine()) return WrongThread(call);
   if (kind == ZX_VCPU_STATE) {
     zx_vcpu_state_t state;
     std::memcpy(&state, buffer, sizeof(state));

@@ -1,5 +1,7 @@
 #include "vcpu/handle_exit.h"
 
+#include <fmt/format.h>
+
 #include <cerrno>
 
 #include "arch/guest.h"
@@ -73,6 +75,32 @@ ExitAction HandleExit(const kvm_run& page, const GuestView& guest) {
       return {.status = ZX_ERR_NOT_SUPPORTED, .why = "the guest asked for a shutdown or a reset"};
     default:
       return {.status = ZX_ERR_NOT_SUPPORTED, .why = "the guest did something that has no meaning here"};
+  }
+}
+
+GuestAccess AccessOf(const kvm_run& page) {
+  if (page.exit_reason == KVM_EXIT_MMIO) {
+    return {.kind = page.mmio.is_write != 0 ? ZXL_VCPU_ACCESS_STORE : ZXL_VCPU_ACCESS_LOAD,
+            .address = page.mmio.phys_addr,
+            .bytes = page.mmio.len};
+  }
+  if (page.exit_reason != KVM_EXIT_IO) return {};
+  return {.kind = page.io.direction == KVM_EXIT_IO_OUT ? ZXL_VCPU_ACCESS_OUT : ZXL_VCPU_ACCESS_IN,
+          .address = page.io.port,
+          .bytes = page.io.size};
+}
+
+std::string GuestAccess::ToString() const {
+  const std::string amount = fmt::format("{} byte{}", bytes, bytes == 1 ? "" : "s");
+  switch (kind) {
+    case ZXL_VCPU_ACCESS_LOAD:
+      return fmt::format("a load of {} from {:#x}", amount, address);
+    case ZXL_VCPU_ACCESS_STORE:
+      return fmt::format("a store of {} to {:#x}", amount, address);
+    case ZXL_VCPU_ACCESS_IN:
+      return fmt::format("IN of {} from port {:#x}", amount, address);
+    default:
+      return fmt::format("OUT of {} to port {:#x}", amount, address);
   }
 }
 

@@ -3,8 +3,10 @@
 
 #include <linux/kvm.h>
 #include <zircon/types.h>
+#include <zxtask/linux.h>
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace zxctl {
@@ -43,6 +45,20 @@ struct ExitAction {
   // Of kFail: the exit has not been dealt with, and can be once something has been changed.
   bool stays = false;
 };
+
+// What an exit of MMIO or an I/O port was about.
+struct GuestAccess {
+  uint32_t kind = ZXL_VCPU_ACCESS_NONE;
+  uint64_t address = 0;
+  uint32_t bytes = 0;
+
+  // KVM has let rip go on already.
+  [[nodiscard]] bool is_behind() const { return kind == ZXL_VCPU_ACCESS_STORE || kind == ZXL_VCPU_ACCESS_OUT; }
+  // "a store of 4 bytes to 0x1000"
+  [[nodiscard]] std::string ToString() const;
+};
+
+[[nodiscard]] GuestAccess AccessOf(const kvm_run& page);
 
 // After KVM_RUN has come back without an error.
 [[nodiscard]] ExitAction HandleExit(const kvm_run& page, const GuestView& guest);

@@ -209,8 +209,8 @@ Vcpu::Outcome Vcpu::ActOn(const ExitAction& action, zx_port_packet_t* out) {
       *out = {};
       GuestMemory::View memory(machine_->memory());
       if (cpu_.FillIoPacket(ReaderOf(memory), &out->guest_io) != ZX_OK) {
-        return FailWith(ZX_ERR_NOT_SUPPORTED,
-                        "the guest used INS or OUTS, or a prefix of repetition, on a trapped I/O port");
+        return FailAtExit(ZX_ERR_NOT_SUPPORTED,
+                          "the guest used INS or OUTS, or a prefix of repetition, on a trapped I/O port");
       }
       return Packet(ZX_PKT_TYPE_GUEST_IO, action.trap->key, out);
     }
@@ -222,7 +222,7 @@ Vcpu::Outcome Vcpu::ActOn(const ExitAction& action, zx_port_packet_t* out) {
       return OnMachineExit(out);
     case Kind::kFail:
       exit_stays_ = action.stays;
-      return FailWith(action.status, action.why);
+      return FailAtExit(action.status, action.why);
   }
   return std::nullopt;
 }
@@ -285,8 +285,8 @@ Vcpu::Outcome Vcpu::RingBell(const Trap& trap) {
   }
   // The guest has ended, as the flags say.
   if (status == ZX_ERR_CANCELED) return std::nullopt;
-  return FailWith(status, status == ZX_ERR_BAD_STATE ? "the guest rang a bell whose port has lost its last handle"
-                                                     : "there is no memory for a bell's packet");
+  return FailAtExit(status, status == ZX_ERR_BAD_STATE ? "the guest rang a bell whose port has lost its last handle"
+                                                       : "there is no memory for a bell's packet");
 }
 
 Vcpu::Outcome Vcpu::WaitForInterrupt() {
@@ -300,7 +300,19 @@ Vcpu::Outcome Vcpu::WaitForInterrupt() {
   return std::nullopt;
 }
 
+Vcpu::Outcome Vcpu::FailAtExit(zx_status_t status, std::string_view why) {
+  const GuestAccess access = AccessOf(kvm_->page());
+  if (access.kind == ZXL_VCPU_ACCESS_NONE) return FailWith(status, why);
+  const std::string_view behind = access.is_behind() ? ", behind it" : "";
+  return EndWith(status, fmt::format("{}: {}; rip is {:#x}{}", why, access.ToString(), cpu_.LastSnapshot().pc, behind),
+                 access);
+}
+
 Vcpu::Outcome Vcpu::FailWith(zx_status_t status, std::string_view why) {
+  return EndWith(status, fmt::format("{}, at {:#x}", why, cpu_.LastSnapshot().pc), {});
+}
+
+Vcpu::Outcome Vcpu::EndWith(zx_status_t status, std::string why, const GuestAccess& access) {
   const kvm_run& page = kvm_->page();
   const arch::GuestSnapshot snapshot = cpu_.LastSnapshot();
   zxl_vcpu_exit_info_t info = {};
@@ -315,8 +327,11 @@ Vcpu::Outcome Vcpu::FailWith(zx_status_t status, std::string_view why) {
   info.efer = snapshot.paging.efer;
   info.cs_base = snapshot.code_base;
   info.code_bits = snapshot.code_bits;
+  info.access = access.kind;
+  info.access_address = access.address;
+  info.access_bytes = access.bytes;
   info.state = snapshot.state;
-  why_ = fmt::format("{}, at {:#x}", why, snapshot.pc);
+  why_ = std::move(why);
   const std::lock_guard lock(info_lock_);
   info_ = info;
   return status;

@@ -87,6 +87,9 @@ class Vcpu final : public Dispatcher {
   [[nodiscard]] Outcome WaitForInterrupt();
   [[nodiscard]] Outcome Packet(uint32_t type, uint64_t key, zx_port_packet_t* out);
   [[nodiscard]] Outcome FailWith(zx_status_t status, std::string_view why);
+  // The same of the exit that is being dealt with: its access is told too.
+  [[nodiscard]] Outcome FailAtExit(zx_status_t status, std::string_view why);
+  [[nodiscard]] Outcome EndWith(zx_status_t status, std::string why, const GuestAccess& access);
 
   struct ThreadSlot;
   static std::shared_ptr<ThreadSlot>& OwnSlot();

@@ -108,6 +108,41 @@ TEST_F(VcpuStores, OfMoreThanEightBytesTheFirstPieceIsThePacket) {
   EXPECT_EQ(packet_.type, ZX_PKT_TYPE_GUEST_IO);
 }
 
+// Without its last prefix it would be a store of the piece that KVM tells: whether there is more of it says which it is.
+TEST_F(VcpuStores, AShorterOneThatFitsTheFirstPieceIsTakenOnlyIfThereIsNoOther) {
+  regs().rdi = kTrap + 0x40;
+  StandBehind({0x66, 0x44, 0x0f, 0x7f, 0x07});
+  fake_->Then(Stores(kTrap + 0x40, 8));
+  fake_->ThenFinish(Stores(kTrap + 0x48, 8));
+  ASSERT_EQ(Resume(), ZX_OK) << vcpu_->why();
+  EXPECT_EQ(packet_.guest_mem.addr, kTrap + 0x40);
+  EXPECT_EQ(packet_.guest_mem.inst_len, 5) << "movdqa %xmm8, (%rdi)";
+  fake_->ThenFinish([](kvm_run&) { return FakeVcpu::kIsFinished; });
+  // The same bytes, of which the first is another instruction's.
+  fake_->Then(Stores(kTrap + 0x40, 8));
+  fake_->ThenFinish([](kvm_run&) { return FakeVcpu::kIsFinished; });
+  ASSERT_EQ(Resume(), ZX_OK) << vcpu_->why();
+  EXPECT_EQ(packet_.guest_mem.inst_len, 3) << "movq %mm0, (%rdi)";
+  fake_->Then(Outs(kPort, 1, 0));
+  ASSERT_EQ(Resume(), ZX_OK);
+  EXPECT_EQ(packet_.type, ZX_PKT_TYPE_GUEST_IO);
+}
+
+TEST_F(VcpuStores, AFirstPieceAsLongAsAWholeOne) {
+  regs().rdi = kTrap + 0x1000 - 4;
+  regs().rax = 0x8877'6655'4433'2211;
+  StandBehind({0x48, 0x89, 0x07});
+  fake_->Then(Stores(kTrap + 0x1000 - 4, 4, 0x4433'2211));
+  fake_->ThenFinish(Stores(kTrap + 0x1000, 4, 0x8877'6655));
+  ASSERT_EQ(Resume(), ZX_OK) << vcpu_->why();
+  EXPECT_EQ(packet_.guest_mem.addr, kTrap + 0x1000 - 4);
+  EXPECT_EQ(packet_.guest_mem.inst_len, 3) << "mov %rax, (%rdi)";
+  fake_->ThenFinish([](kvm_run&) { return FakeVcpu::kIsFinished; });
+  fake_->Then(Outs(kPort, 1, 0));
+  ASSERT_EQ(Resume(), ZX_OK);
+  EXPECT_EQ(packet_.type, ZX_PKT_TYPE_GUEST_IO);
+}
+
 // A store of which a part is in front of the trap: KVM makes that part by itself.
 TEST_F(VcpuStores, OverTheEndOfAPage) {
   regs().rdi = kTrap + 0x1000 - 3;

@@ -151,9 +151,33 @@ TEST_F(VcpuAccess, OfMoreThanEightBytes) {
   EXPECT_EQ(guest_->State().rbx, 6U);
 }
 
+GUEST_CODE(kWideStores, R"(
+  mov %cr4, %rax
+  or $0x600, %eax
+  mov %rax, %cr4
+  mov $0x100000, %rdi
+  movdqu %xmm0, (%rdi)
+  movdqa %xmm8, (%rdi)
+  movntdq %xmm1, (%rdi)
+  movq %mm0, (%rdi)
+  out %al, $1
+)");
+
+// Without a prefix each would be a store of eight bytes, as which the first piece of it looks.
+TEST_F(VcpuAccess, OfSixteenBytesThatLookLikeEight) {
+  REQUIRE_GUESTS();
+  Start(kWideStores);
+  ExpectAccess(kTrap, {0xf3, 0x0f, 0x7f, 0x07});
+  ExpectAccess(kTrap, {0x66, 0x44, 0x0f, 0x7f, 0x07});
+  ExpectAccess(kTrap, {0x66, 0x0f, 0xe7, 0x0f});
+  ExpectAccess(kTrap, {0x0f, 0x7f, 0x07});
+  ExpectEnd();
+}
+
 GUEST_CODE(kOverTheEnd, R"(
   mov $0x101000, %rdi
   mov $0x1122334455667788, %rax
+  mov %rax, -4(%rdi)
   mov %rax, -3(%rdi)
   mov %eax, -1(%rdi)
   mov -3(%rdi), %rbx
@@ -167,6 +191,7 @@ GUEST_CODE(kOverTheEnd, R"(
 TEST_F(VcpuAccess, OverTheEndOfAPage) {
   REQUIRE_GUESTS();
   Start(kOverTheEnd);
+  ExpectAccess(kTrap + 0xffc, {0x48, 0x89, 0x47, 0xfc});
   ExpectAccess(kTrap + 0xffd, {0x48, 0x89, 0x47, 0xfd});
   ExpectAccess(kTrap + 0xfff, {0x89, 0x47, 0xff});
   ExpectAccess(kTrap + 0xffd, {0x48, 0x8b, 0x5f, 0xfd});

@@ -45,6 +45,12 @@ GUEST_CODE(kStringOut, "mov $0x10000, %rsi\n mov $1, %dx\n mov $3, %ecx\n rep ou
 GUEST_CODE(kStringIn, "mov $0x30000, %rdi\n mov $1, %dx\n insb\n out %al, $1\n");
 GUEST_CODE(kReadOnly, "mov %eax, 0x300000\n out %al, $1\n");
 
+zxl_vcpu_exit_info_t ExitOf(const TestGuest& guest) {
+  zxl_vcpu_exit_info_t info = {};
+  EXPECT_EQ(zxl_vcpu_get_exit_info(guest.vcpu(), &info), ZX_OK) << LastError();
+  return info;
+}
+
 TEST(VcpuErrors, HandlesInOrder) {
   REQUIRE_GUESTS();
   TestGuest guest(kHalt);
@@ -125,6 +131,7 @@ TEST(VcpuErrors, AForkedChildFailsCleanly) {
                        zx_vcpu_kick(guest.vcpu()) == ZX_ERR_BAD_STATE &&
                        zx_vcpu_interrupt(guest.vcpu(), 40) == ZX_ERR_BAD_STATE &&
                        zx_vcpu_read_state(guest.vcpu(), ZX_VCPU_STATE, &state, sizeof(state)) == ZX_ERR_BAD_STATE &&
+                       LastError().find("forked") != std::string::npos &&
                        zx_vcpu_create(guest.guest(), 0, 0, &made) == ZX_ERR_BAD_STATE &&
                        zx_guest_set_trap(guest.guest(), ZX_GUEST_TRAP_IO, 5, 1, 0, 0) == ZX_ERR_BAD_STATE &&
                        zx_vmar_map(guest.vmar(), ZX_VM_PERM_READ, 0, guest.vmo(), 0, 4096, &at) == ZX_ERR_BAD_STATE &&
@@ -143,6 +150,12 @@ TEST(VcpuErrors, UnmappedMemoryIsNotFoundAndCanBeMended) {
   ASSERT_EQ(guest.Trap(ZX_GUEST_TRAP_IO, 1, 1), ZX_OK);
   EXPECT_EQ(guest.Resume(), ZX_ERR_NOT_FOUND);
   EXPECT_NE(LastError().find("nothing is mapped"), std::string::npos) << LastError();
+  EXPECT_NE(LastError().find("a store of 8 bytes to 0x3fffe000; rip is 0x1000a, behind it"), std::string::npos)
+      << LastError();
+  const zxl_vcpu_exit_info_t exit = ExitOf(guest);
+  EXPECT_EQ(exit.access, ZXL_VCPU_ACCESS_STORE);
+  EXPECT_EQ(exit.access_address, 0x3fffe000U);
+  EXPECT_EQ(exit.access_bytes, 8U);
   EXPECT_EQ(guest.Resume(), ZX_ERR_NOT_FOUND);
   ASSERT_EQ(guest.Trap(ZX_GUEST_TRAP_MEM, 0x3fffe000, 0x1000, 8), ZX_OK) << LastError();
   ASSERT_EQ(guest.Resume(), ZX_OK) << LastError();
@@ -156,6 +169,9 @@ TEST(VcpuErrors, UnknownPortIsNotFoundAndCanBeMended) {
   REQUIRE_GUESTS();
   TestGuest guest(kOutForEver);
   EXPECT_EQ(guest.Resume(), ZX_ERR_NOT_FOUND);
+  EXPECT_NE(LastError().find("OUT of 1 byte to port 0x1; rip is 0x"), std::string::npos) << LastError();
+  EXPECT_EQ(ExitOf(guest).access, ZXL_VCPU_ACCESS_OUT);
+  EXPECT_EQ(ExitOf(guest).access_address, 1U);
   ASSERT_EQ(guest.Trap(ZX_GUEST_TRAP_IO, 1, 1, 4), ZX_OK);
   ASSERT_EQ(guest.Resume(), ZX_OK) << LastError();
   EXPECT_EQ(guest.packet.key, 4U);
@@ -171,6 +187,8 @@ TEST(VcpuErrors, AWriteToReadOnlyMemoryIsDenied) {
             ZX_OK)
       << LastError();
   EXPECT_EQ(guest.Resume(), ZX_ERR_ACCESS_DENIED);
+  EXPECT_EQ(ExitOf(guest).access, ZXL_VCPU_ACCESS_STORE);
+  EXPECT_EQ(ExitOf(guest).access_address, 0x300000U);
   EXPECT_EQ(guest.Word(0x300000), 0U);
 }
 
@@ -183,6 +201,7 @@ TEST(VcpuErrors, ATripleFaultIsNotSupportedAndLeavesTheLastState) {
   EXPECT_NE(LastError().find("triple fault"), std::string::npos);
   ASSERT_EQ(zxl_vcpu_get_exit_info(guest.vcpu(), &info), ZX_OK) << LastError();
   EXPECT_EQ(info.kvm_exit_reason, 8U);  // KVM_EXIT_SHUTDOWN
+  EXPECT_EQ(info.access, ZXL_VCPU_ACCESS_NONE);
   EXPECT_GE(info.rip, TestGuest::kEntry);
   EXPECT_LT(info.rip, TestGuest::kEntry + 64);
 }

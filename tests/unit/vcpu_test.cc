@@ -178,6 +178,23 @@ TEST(HandleExit, ReasonsThatEndIt) {
   }
 }
 
+TEST(HandleExit, TheAccessInWords) {
+  kvm_run page = Reason(KVM_EXIT_MMIO);
+  page.mmio.phys_addr = 0x1000;
+  page.mmio.len = 4;
+  EXPECT_EQ(AccessOf(page).ToString(), "a load of 4 bytes from 0x1000");
+  page.mmio.is_write = 1;
+  EXPECT_EQ(AccessOf(page).ToString(), "a store of 4 bytes to 0x1000");
+  page = Reason(KVM_EXIT_IO);
+  page.io.port = 0x60;
+  page.io.size = 1;
+  page.io.direction = KVM_EXIT_IO_IN;
+  EXPECT_EQ(AccessOf(page).ToString(), "IN of 1 byte from port 0x60");
+  page.io.direction = KVM_EXIT_IO_OUT;
+  EXPECT_EQ(AccessOf(page).ToString(), "OUT of 1 byte to port 0x60");
+  EXPECT_EQ(AccessOf(Reason(KVM_EXIT_HLT)).kind, ZXL_VCPU_ACCESS_NONE);
+}
+
 TEST(HandleExit, ErrorsOfTheCall) {
   EXPECT_EQ(HandleRunError(EINVAL).status, ZX_ERR_BAD_STATE);
   EXPECT_EQ(HandleRunError(EIO).status, ZX_ERR_BAD_STATE);
@@ -265,8 +282,10 @@ TEST(Bell, WhoFindsItLateWaitsForThoseThatWereCounted) {
   bell->SetLate(false);
   EXPECT_EQ(bell->Ring(3), ZX_OK);
   zx_port_packet_t packet = {};
-  ASSERT_EQ(port->Wait(0, &packet), ZX_OK);
-  EXPECT_EQ(packet.guest_bell.addr, 2U);
+  for (const uint64_t address : {2U, 3U}) {
+    ASSERT_EQ(port->Wait(0, &packet), ZX_OK);
+    EXPECT_EQ(packet.guest_bell.addr, address);
+  }
 }
 
 // Its guest's program may take all packets of a port just when the kernel stops counting.

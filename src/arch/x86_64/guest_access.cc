@@ -65,8 +65,15 @@ bool GuestCpu::StoresThis(const GuestInstruction& store, uint64_t first) const {
   return std::memcmp(&value, mmio.data, std::min<size_t>(mmio.len, sizeof(value) - first)) == 0;
 }
 
+// KVM finishes the piece that it has told, and runs nothing behind it.
+bool GuestCpu::StoreGoesOn() {
+  kvm_run& page = kvm_.page();
+  __atomic_store_n(&page.immediate_exit, uint8_t{1}, __ATOMIC_SEQ_CST);
+  return kvm_.Run() == 0 && page.exit_reason == KVM_EXIT_MMIO && page.mmio.is_write != 0;
+}
+
 std::optional<GuestInstruction> GuestCpu::FindStore(const ReadGuestPhysical& read,
-                                                    std::array<uint8_t, kMaxInstructionBytes>* bytes) const {
+                                                    std::array<uint8_t, kMaxInstructionBytes>* bytes) {
   // What stands before the pc. The part that is in another page may be missing.
   std::array<uint8_t, kMaxInstructionBytes> before = {};
   const uint64_t end = BaseOf(Segment::kCs) + regs().rip;
@@ -86,9 +93,11 @@ std::optional<GuestInstruction> GuestCpu::FindStore(const ReadGuestPhysical& rea
     auto found = find(length);
     if (!found) continue;
     // What is told of a store over the end of a page fits several widths: the prefix of another one is more than chance.
+    // A store that would be whole may be the first piece of such a one; then KVM has more to tell.
     const bool is_whole = BytesStored(*found) == kvm_.page().mmio.len;
-    const auto wider = is_whole ? std::nullopt : find(length + 1);
-    if (wider && BytesStored(*wider) != BytesStored(*found)) found = wider;
+    auto wider = find(length + 1);
+    for (size_t more = length + 2; wider && BytesStored(*wider) == BytesStored(*found); ++more) wider = find(more);
+    if (wider && (!is_whole || StoreGoesOn())) found = wider;
     const auto last = std::span(before).last(found->length);
     std::copy(last.begin(), last.end(), bytes->begin());
     return found;
@@ -97,7 +106,7 @@ std::optional<GuestInstruction> GuestCpu::FindStore(const ReadGuestPhysical& rea
 }
 
 zx_status_t GuestCpu::FillMemoryPacket(const ReadGuestPhysical& read, zx_packet_guest_mem_t* out) {
-  const auto& mmio = kvm_.page().mmio;
+  const auto mmio = kvm_.page().mmio;
   std::array<uint8_t, kMaxInstructionBytes> bytes = {};
   std::optional<GuestInstruction> instruction;
   if (mmio.is_write != 0) {

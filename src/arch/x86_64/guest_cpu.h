@@ -127,9 +127,10 @@ class GuestCpu {
   Before Force();
   [[nodiscard]] std::optional<GuestInstruction> DecodeAt(uint64_t pc, const ReadGuestPhysical& read,
                                                          std::array<uint8_t, kMaxInstructionBytes>* bytes) const;
-  // The store that ends at the present pc and has written what KVM tells.
+  // The store that ends at the present pc and has written what KVM tells. KVM may be let finish that.
   [[nodiscard]] std::optional<GuestInstruction> FindStore(const ReadGuestPhysical& read,
-                                                          std::array<uint8_t, kMaxInstructionBytes>* bytes) const;
+                                                          std::array<uint8_t, kMaxInstructionBytes>* bytes);
+  [[nodiscard]] bool StoreGoesOn();
   [[nodiscard]] bool HasStored(const GuestInstruction& store, const ReadGuestPhysical& read) const;
   // Whether what KVM tells is what it stores from its byte `first` on; true where that is not known.
   [[nodiscard]] bool StoresThis(const GuestInstruction& store, uint64_t first) const;
