@@ -1,10 +1,17 @@
 // `zxctl guest`: images that are and are not one, devices, and what is told of a guest that dies.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/unique_fd.h"
 #include "cli/verbs.h"
 #include "support/temp_dir.h"
 #include "support/test_guest.h"
@@ -13,19 +20,41 @@ namespace zxctl::test {
 namespace {
 
 class GuestRun : public ::testing::Test {
+ public:
+  static Outcome Run(std::vector<std::string> arguments, RunOptions options = {}) {
+    arguments.insert(arguments.begin(), {"guest", "run", "--timeout", "60s"});
+    return Zxctl(arguments, options);
+  }
+
  protected:
   void SetUp() override { REQUIRE_GUESTS(); }
 
   std::string Image(const std::vector<uint8_t>& bytes) {
     return dir_.Write("image" + std::to_string(count_++), std::string(bytes.begin(), bytes.end()));
   }
-  static Outcome Run(std::vector<std::string> arguments, const std::string& input = {}) {
-    arguments.insert(arguments.begin(), {"guest", "run", "--timeout", "60s"});
-    return Zxctl(arguments, {.stdin_text = input});
+
+  // A descriptor for a program's standard stream, until the test ends.
+  int Open(const char* path) { return fds_.emplace_back(open(path, O_RDWR | O_CLOEXEC)).get(); }
+  // One that is read, has `text`, and then ends.
+  int PipeWith(std::string_view text) {
+    int ends[2];
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    fds_.emplace_back(ends[0]);
+    const UniqueFd in(ends[1]);
+    EXPECT_EQ(write(in.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    return ends[0];
+  }
+  // One that is read, and never has anything.
+  int OpenPipe() {
+    int ends[2];
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    fds_.emplace_back(ends[1]);
+    return fds_.emplace_back(ends[0]).get();
   }
 
   TempDir dir_;
   int count_ = 0;
+  std::vector<UniqueFd> fds_;
 };
 
 // mov $V, %al; out %al, $0xf4
@@ -42,7 +71,7 @@ TEST_F(GuestRun, TheSerialPortIsStandardOutputAndInput) {
   // wait for input, read, add one, write, exit
   const std::vector<uint8_t> code = {0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xf7, 0x66, 0xba,
                                      0xf8, 0x03, 0xec, 0xfe, 0xc0, 0xee, 0xb0, 0x00, 0xe6, 0xf4};
-  const Outcome ended = Run({Image(code)}, "A");
+  const Outcome ended = Run({Image(code)}, {.stdin_text = "A"});
   EXPECT_EQ(ended.out, "B");
   EXPECT_EQ(DescribeStatus(ended.status), "exit 1") << ended.err;
 }
@@ -79,6 +108,23 @@ TEST_F(GuestRun, AnEndlessLoopEndsInItsTime) {
   // hlt for ever
   EXPECT_EQ(DescribeStatus(Zxctl({"guest", "run", "--timeout", "100ms", Image({0xf4, 0xeb, 0xfd})}).status),
             "exit 124");
+}
+
+TEST_F(GuestRun, StandardOutputThatCannotBeWrittenIsSaidOfEveryVerb) {
+  const std::string self = std::to_string(getpid());
+  for (const Argv& words : {Argv{"guest", "info"}, Argv{"guest", "info", "--json"}, Argv{"doctor", self},
+                            Argv{"--help"}, Argv{"guest", "--help"}}) {
+    ExpectRefused(Zxctl(words, {.fds = {{Open("/dev/full"), STDOUT_FILENO}}}), 125,
+                  {"cannot write to standard output: No space left on device"});
+    ExpectRefused(Zxctl(words, {.closed_fds = {STDOUT_FILENO}}), 125, {"cannot write to standard output"});
+  }
+}
+
+TEST_F(GuestRun, AVerbThatThereIsNotIsSaid) {
+  for (const Argv& words : {Argv{"foo"}, Argv{"guest", "foo"}}) {
+    ExpectRefused(Zxctl(words), 125, {"there is no verb 'foo'", "--help"});
+  }
+  ExpectRefused(Zxctl({"guest"}), 125, {"no verb is given", "`zxctl guest --help`"});
 }
 
 TEST_F(GuestRun, BadInputIsSaid) {
