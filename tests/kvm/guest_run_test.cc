@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -108,6 +109,61 @@ TEST_F(GuestRun, AnEndlessLoopEndsInItsTime) {
   // hlt for ever
   EXPECT_EQ(DescribeStatus(Zxctl({"guest", "run", "--timeout", "100ms", Image({0xf4, 0xeb, 0xfd})}).status),
             "exit 124");
+}
+
+// Code that writes `values` to registers of the serial port and reads others, and compares what it reads with what is expected. The
+// exit status is 1 if all are right, else twice the number of the first that is not, and one.
+class SerialCode {
+ public:
+  SerialCode& Write(uint8_t offset, uint8_t value) {
+    Port(offset);
+    return Add({0xb0, value, 0xee});  // mov $value, %al; out %al, %dx
+  }
+  // mov $step, %cl; in %dx, %al; cmp $value, %al; je over; mov %cl, %al; out %al, $0xf4
+  SerialCode& Expect(uint8_t offset, uint8_t value) {
+    Port(offset);
+    return Add({0xb1, ++step_, 0xec, 0x3c, value, 0x74, 0x04, 0x88, 0xc8, 0xe6, 0xf4});
+  }
+  std::vector<uint8_t> Code() {
+    Add({0xb0, 0x00, 0xe6, 0xf4});
+    return code_;
+  }
+
+ private:
+  void Port(uint8_t offset) { Add({0x66, 0xba, static_cast<uint8_t>(0xf8 + offset), 0x03}); }
+  SerialCode& Add(std::initializer_list<uint8_t> bytes) {
+    code_.insert(code_.end(), bytes);
+    return *this;
+  }
+  std::vector<uint8_t> code_;
+  uint8_t step_ = 0;
+};
+
+TEST_F(GuestRun, TheSerialPortsLoopbackIsReadBackAndPrintsNothing) {
+  SerialCode code;
+  code.Write(1, 0x00).Write(3, 0x80).Write(0, 0x03).Write(1, 0x00).Write(3, 0x03).Write(2, 0xc7).Write(4, 0x0b);
+  code.Write(4, 0x1e).Write(0, 0xae).Expect(5, 0x61).Expect(0, 0xae).Expect(5, 0x60).Write(4, 0x0f).Write(0, 'x');
+  const Outcome ended = Run({Image(code.Code())}, {.fds = {{OpenPipe(), STDIN_FILENO}}});
+  EXPECT_EQ(DescribeStatus(ended.status), "exit 1");
+  EXPECT_EQ(ended.out, "x");
+}
+
+TEST_F(GuestRun, TheSerialPortsRegistersAreReadBack) {
+  SerialCode code;
+  code.Write(7, 0x5a).Expect(7, 0x5a).Write(1, 0xff).Expect(1, 0x0f).Write(3, 0x83).Expect(3, 0x83);
+  code.Write(0, 0x0c).Write(1, 0x01).Expect(0, 0x0c).Expect(1, 0x01).Write(3, 0x03).Expect(1, 0x0f);
+  code.Expect(2, 0x01).Write(2, 0x01).Expect(2, 0xc1).Write(4, 0xff).Expect(4, 0x1f);
+  // In loopback mode each output of the modem control is one line of the status; the low bits say what has changed.
+  code.Write(4, 0x10).Expect(6, 0x0f).Write(4, 0x11).Expect(6, 0x22).Write(4, 0x12).Expect(6, 0x13);
+  code.Write(4, 0x14).Expect(6, 0x41).Write(4, 0x18).Expect(6, 0x8c).Write(4, 0x00).Expect(6, 0xb3).Expect(6, 0xb0);
+  const Outcome ended = Run({Image(code.Code())}, {.fds = {{OpenPipe(), STDIN_FILENO}}});
+  EXPECT_EQ(DescribeStatus(ended.status), "exit 1");
+}
+
+TEST_F(GuestRun, AtTheEndOfInputTheCarrierDrops) {
+  SerialCode code;
+  code.Expect(6, 0xb0).Expect(0, 'A').Expect(6, 0x38).Expect(6, 0x30);
+  EXPECT_EQ(DescribeStatus(Run({Image(code.Code())}, {.fds = {{PipeWith("A"), STDIN_FILENO}}}).status), "exit 1");
 }
 
 TEST_F(GuestRun, StandardOutputThatCannotBeWrittenIsSaidOfEveryVerb) {
