@@ -28,7 +28,7 @@ namespace {
 
 class GuestRun : public ::testing::Test {
  public:
-  static Outcome Run(std::vector<std::string> arguments, RunOptions options = {}) {
+  static Outcome Run(std::vector<std::string> arguments, const RunOptions& options = {}) {
     arguments.insert(arguments.begin(), {"guest", "run", "--timeout", "60s"});
     return Zxctl(arguments, options);
   }
