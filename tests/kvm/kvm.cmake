@@ -10,5 +10,7 @@ if(ZX_ARCH STREQUAL x86_64)
   foreach(name limits memory rights)
     zx_test(guest_${name}_test LABEL kvm SOURCES ${CMAKE_CURRENT_LIST_DIR}/guest_${name}_test.cc LIBS zx_test_guest)
   endforeach()
-  zx_test(guest_run_test LABEL kvm SOURCES ${CMAKE_CURRENT_LIST_DIR}/guest_run_test.cc LIBS zx_test_guest zx_supervisor)
+  find_package(nlohmann_json REQUIRED)
+  zx_test(guest_run_test LABEL kvm SOURCES ${CMAKE_CURRENT_LIST_DIR}/guest_run_test.cc
+    LIBS zx_test_guest zx_supervisor nlohmann_json::nlohmann_json)
 endif()

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "cli/print.h"
 #include "supervisor/diagnose.h"
 #include "supervisor/kernel_probes.h"
 
@@ -25,8 +26,8 @@ std::string KernelName() {
 // ---- text ----------------------------------------------------------------------------------------------------------
 
 void PrintFinding(const Finding& finding) {
-  fmt::print("  {:<8} {:<15} {}\n", FindingKindName(finding.kind), finding.topic, finding.text);
-  if (!finding.remedy.empty()) fmt::print("  {:<24} remedy: {}\n", "", finding.remedy);
+  Print("  {:<8} {:<15} {}\n", FindingKindName(finding.kind), finding.topic, finding.text);
+  if (!finding.remedy.empty()) Print("  {:<24} remedy: {}\n", "", finding.remedy);
 }
 
 void PrintDiagnosis(const Diagnosis& diagnosis) {
@@ -37,8 +38,8 @@ void PrintProbes(const std::vector<KernelProbeResult>& results) {
   size_t width = 0;
   for (const auto& result : results) width = std::max(width, result.probe.name.size());
   for (const auto& [probe, answer] : results) {
-    fmt::print("  {:<8} {:<{}}  {}\n", probe::OutcomeName(answer.outcome), probe.name, width, answer.detail);
-    if (answer.outcome == probe::Outcome::kMissing) fmt::print("  {:<8} this means: {}\n", "", probe.meaning);
+    Print("  {:<8} {:<{}}  {}\n", probe::OutcomeName(answer.outcome), probe.name, width, answer.detail);
+    if (answer.outcome == probe::Outcome::kMissing) Print("  {:<8} this means: {}\n", "", probe.meaning);
   }
 }
 
@@ -47,10 +48,10 @@ std::string Describe(const TaskName& task) {
 }
 
 void PrintRelations(const Diagnosis& diagnosis) {
-  fmt::print("  traced by  {}\n", diagnosis.tracer ? Describe(*diagnosis.tracer) : "nobody");
-  if (diagnosis.tracees.empty()) fmt::print("  traces     nobody\n");
-  for (const TaskName& tracee : diagnosis.tracees) fmt::print("  traces     {}\n", Describe(tracee));
-  if (!diagnosis.tracees_complete) fmt::print("  traces     (too many tasks here to look at all of them)\n");
+  Print("  traced by  {}\n", diagnosis.tracer ? Describe(*diagnosis.tracer) : "nobody");
+  if (diagnosis.tracees.empty()) Print("  traces     nobody\n");
+  for (const TaskName& tracee : diagnosis.tracees) Print("  traces     {}\n", Describe(tracee));
+  if (!diagnosis.tracees_complete) Print("  traces     (too many tasks here to look at all of them)\n");
 }
 
 // ---- JSON ----------------------------------------------------------------------------------------------------------
@@ -89,9 +90,7 @@ Json AttachToJson(pid_t pid, const Diagnosis& diagnosis) {
 }
 
 // Names of programs are any bytes: what is no UTF-8 must not end the document.
-void PrintJson(const Json& document) {
-  fmt::print("{}\n", document.dump(-1, ' ', false, Json::error_handler_t::replace));
-}
+void PrintJson(const Json& document) { Print("{}\n", document.dump(-1, ' ', false, Json::error_handler_t::replace)); }
 
 // ---- the two questions ---------------------------------------------------------------------------------------------
 
@@ -100,20 +99,20 @@ int DoctorOfProcess(pid_t pid, bool json) {
   if (json) {
     PrintJson(AttachToJson(pid, diagnosis));
   } else {
-    fmt::print("Process {}\n", pid);
+    Print("Process {}\n", pid);
     PrintRelations(diagnosis);
-    fmt::print("\nAttaching to it {}\n", diagnosis.Refused() ? "would be refused" : "would be allowed");
+    Print("\nAttaching to it {}\n", diagnosis.Refused() ? "would be refused" : "would be allowed");
     PrintDiagnosis(diagnosis);
   }
   return diagnosis.Refused() ? 1 : 0;
 }
 
 void PrintHere(const Diagnosis& launch, const std::vector<KernelProbeResult>& probes, bool works) {
-  fmt::print("{}\n\nStarting programs (zxctl run)\n", KernelName());
+  Print("{}\n\nStarting programs (zxctl run)\n", KernelName());
   PrintDiagnosis(launch);
-  fmt::print("\nThis kernel, tried just now\n");
+  Print("\nThis kernel, tried just now\n");
   PrintProbes(probes);
-  fmt::print("\n{}\n", works ? "Supervision works here." : "Supervision does not work here.");
+  Print("\n{}\n", works ? "Supervision works here." : "Supervision does not work here.");
 }
 
 int DoctorOfThisPlace(bool json) {
@@ -136,7 +135,7 @@ int DoctorOfThisPlace(bool json) {
 int Doctor(const DoctorOptions& options) {
   // The children of the tests are waited for by pid; a parent may have handed SIG_IGN down.
   signal(SIGCHLD, SIG_DFL);
-  return options.pid ? DoctorOfProcess(*options.pid, options.json) : DoctorOfThisPlace(options.json);
+  return EndOutput(options.pid ? DoctorOfProcess(*options.pid, options.json) : DoctorOfThisPlace(options.json));
 }
 
 }  // namespace zxctl

@@ -10,6 +10,7 @@
 
 #include "cli/complain.h"
 #include "cli/option_kinds.h"
+#include "cli/print.h"
 #include "client/tracer_process.h"
 #include "doctor.h"
 #include "regs.h"
@@ -76,6 +77,8 @@ int Main(int argc, char** argv) {
   } catch (const CLI::Error& error) {
     return Explain(app, words.empty() ? std::string() : words[0], error);
   }
+  // The program that is run gets the descriptors as they are.
+  if (!*run) FillStandardStreams();
   if (*doctor) {
     if (pid_option->count() > 0) doctor_options.pid = pid;
     return Doctor(doctor_options);

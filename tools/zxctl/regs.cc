@@ -11,6 +11,7 @@
 #include "attached.h"
 #include "cli/complain.h"
 #include "cli/option_kinds.h"
+#include "cli/print.h"
 #include "supervisor/proc_facts.h"
 #include "symbols.h"
 
@@ -241,10 +242,10 @@ void PrintText(const Answers& answers) {
       Complain(fmt::format("thread {} ({}): {}", answer.tid, answer.name, answer.error));
       continue;
     }
-    fmt::print("{}thread {} ({})\n", first ? "" : "\n", answer.tid, answer.name);
+    Print("{}thread {} ({})\n", first ? "" : "\n", answer.tid, answer.name);
     first = false;
     for (const arch::RegisterField& field : answer.values->kind().fields) {
-      fmt::print("  {:<8} {}\n", field.name, answer.values->Hex(field));
+      Print("  {:<8} {}\n", field.name, answer.values->Hex(field));
     }
   }
 }
@@ -265,7 +266,7 @@ Json ToJson(const ThreadAnswer& answer) {
 void PrintJson(pid_t pid, const Answers& answers) {
   Json document = {{"schema_version", 1}, {"machine", arch::kMachineName}, {"pid", pid}, {"threads", Json::array()}};
   for (const ThreadAnswer& answer : answers) document["threads"].push_back(ToJson(answer));
-  fmt::print("{}\n", document.dump(-1, ' ', false, Json::error_handler_t::replace));
+  Print("{}\n", document.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 }  // namespace
@@ -287,7 +288,7 @@ void DeclareRegs(CLI::App& app, RegsOptions& options) {
       "are "
       "written or none. The threads stand for as long as it takes, and then go on; calls that they were in too. Exit "
       "status "
-      "0: done, 1: something failed, 125: wrong arguments.");
+      "0: done, 1: something failed, 125: wrong arguments, or standard output cannot be written.");
 }
 
 int Regs(const RegsOptions& options) {
@@ -303,7 +304,8 @@ int Regs(const RegsOptions& options) {
   } else {
     PrintText(*answers);
   }
-  return std::all_of(answers->begin(), answers->end(), [](const auto& answer) { return answer.values; }) ? 0 : 1;
+  const bool all = std::all_of(answers->begin(), answers->end(), [](const auto& answer) { return answer.values; });
+  return EndOutput(all ? 0 : 1);
 }
 
 }  // namespace zxctl

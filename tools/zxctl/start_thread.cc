@@ -12,6 +12,7 @@
 #include "base/proc_file.h"
 #include "cli/complain.h"
 #include "cli/option_kinds.h"
+#include "cli/print.h"
 #include "report/maps.h"
 #include "supervisor/proc_facts.h"
 #include "symbols.h"
@@ -126,14 +127,15 @@ void DeclareStartThread(CLI::App& app, StartThreadOptions& options) {
       "all "
       "signals and has no thread-local storage, so most of the C library is not for it; it ends by the system call "
       "exit, "
-      "see zxctl-start-thread(1). Exit status 0: started, 1: not started, 125: wrong arguments.");
+      "see zxctl-start-thread(1). Exit status 0: started, 1: not started, 125: wrong arguments, or standard output "
+      "cannot be written.");
 }
 
 int StartThread(const StartThreadOptions& options) {
   const auto done = Start(options);
   if (done) {
-    fmt::print("{}\n", *done);
-    return 0;
+    Print("{}\n", *done);
+    return EndOutput(0);
   }
   Complain(done.error().ToString());
   return 1;

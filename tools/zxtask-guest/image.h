@@ -15,6 +15,8 @@ namespace zxctl {
 
 // The first page that is not used by the page tables, which map the first 4 GiB at their own addresses.
 inline constexpr uint64_t kAfterTables = 0x6000;
+inline constexpr uint64_t kMappedBytes = uint64_t{4} << 30;
+inline constexpr uint64_t kLeastMemory = 2 * kAfterTables;
 
 // A VMO of this size with the image in it, and where the guest's first instruction is. The flat binary begins at `load`.
 struct GuestImage {

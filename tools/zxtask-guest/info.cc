@@ -9,6 +9,7 @@
 #include <string>
 
 #include "cli/complain.h"
+#include "cli/print.h"
 #include "vcpu/linux_kvm.h"
 
 namespace zxctl {
@@ -42,25 +43,25 @@ int GuestInfo(bool json) {
   if (!kvm) {
     out["why"] = kvm.error().what;
     if (json) {
-      fmt::print("{}\n", out.dump(2));
+      Print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     } else {
       Complain(kvm.error().ToString());
     }
-    return 1;
+    return EndOutput(1);
   }
-  if (!json) fmt::print("guests can be had here\n\n");
+  if (!json) Print("guests can be had here\n\n");
   for (const Capability& each : kCapabilities) {
     const int value = (*kvm)->Extension(each.number);
     out["capabilities"][each.name] = value;
     if (!json)
-      fmt::print("  {:<18} {:>6}  {}\n", each.name,
-                 value == 0   ? "no"
-                 : value == 1 ? "yes"
-                              : std::to_string(value),
-                 each.meaning);
+      Print("  {:<18} {:>6}  {}\n", each.name,
+            value == 0   ? "no"
+            : value == 1 ? "yes"
+                         : std::to_string(value),
+            each.meaning);
   }
-  if (json) fmt::print("{}\n", out.dump(2));
-  return 0;
+  if (json) Print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  return EndOutput(0);
 }
 
 }  // namespace zxctl

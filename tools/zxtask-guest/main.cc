@@ -6,6 +6,7 @@
 
 #include "arch/guest.h"
 #include "cli/complain.h"
+#include "cli/print.h"
 #include "info.h"
 #include "run.h"
 
@@ -22,6 +23,7 @@ int RunHere([[maybe_unused]] const GuestRunOptions& options) {
 }
 
 int Main(int argc, char** argv) {
+  FillStandardStreams();
   CLI::App app("Run guests on KVM, and say what they can do here", "zxctl guest");
   app.require_subcommand(1);
 

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "arch/guest.h"
+#include "cli/print.h"
 #include "report/disassembler.h"
 
 namespace zxctl {
@@ -85,17 +86,12 @@ class GuestSource final : public report::MemorySource {
   const zxl_vcpu_exit_info_t& info_;
 };
 
-std::string Registers(const zxl_vcpu_exit_info_t& info) {
-  const zx_vcpu_state_t& s = info.state;
-  struct Named {
-    const char* name;
-    uint64_t value;
-  };
-  const Named registers[] = {{"rax", s.rax},    {"rbx", s.rbx},       {"rcx", s.rcx},    {"rdx", s.rdx},
-                             {"rsi", s.rsi},    {"rdi", s.rdi},       {"rbp", s.rbp},    {"rsp", s.rsp},
-                             {"r8", s.r8},      {"r9", s.r9},         {"r10", s.r10},    {"r11", s.r11},
-                             {"r12", s.r12},    {"r13", s.r13},       {"r14", s.r14},    {"r15", s.r15},
-                             {"rip", info.rip}, {"rflags", s.rflags}, {"cr2", info.cr2}, {"cr3", info.cr3}};
+struct Named {
+  const char* name;
+  uint64_t value;
+};
+
+std::string Columns(std::span<const Named> registers) {
   std::string text;
   size_t column = 0;
   for (const Named& each : registers) {
@@ -105,55 +101,96 @@ std::string Registers(const zxl_vcpu_exit_info_t& info) {
   return text + (column % 3 == 0 ? "" : "\n");
 }
 
+// rip counts from the base of cs, which is not 0 in real mode.
+std::string Place(const zxl_vcpu_exit_info_t& info) {
+  return info.cs_base == 0 ? fmt::format("{:#x}", info.rip)
+                           : fmt::format("rip {:#x} in code at {:#x}", info.rip, info.cs_base);
+}
+
 std::string Code(uint32_t memory, const zxl_vcpu_exit_info_t& info) {
   GuestSource source(memory, info);
   std::byte first{};
   if (source.Read(info.rip, std::span(&first, 1)) == 0) {
-    return fmt::format("  {:#x} is not mapped in the guest's page tables, or not memory\n", info.rip);
+    return fmt::format("  {} is not mapped in the guest's page tables, or not memory\n", Place(info));
   }
   if (info.code_bits == 16) {
     std::array<std::byte, 16> bytes = {};
     const size_t got = source.Read(info.rip, bytes);
-    std::string text = fmt::format("  {:#x} (16-bit code):", info.rip);
+    std::string text = fmt::format("  {}, 16 bits:", Place(info));
     for (size_t i = 0; i < got; ++i) text += fmt::format(" {:02x}", std::to_integer<uint8_t>(bytes[i]));
     return text + "\n";
   }
-  std::string text;
+  std::string text = info.cs_base == 0 ? "" : fmt::format("  {}\n", Place(info));
   const auto bits = info.code_bits == 64 ? arch::Bits::k64 : arch::Bits::k32;
-  for (const auto& each : report::Disassemble(source, {.pc = info.rip, .before = 4, .after = 6, .bits = bits})) {
+  // Where the instructions before it begin is not known.
+  for (const auto& each : report::Disassemble(source, {.pc = info.rip, .before = 0, .after = 6, .bits = bits})) {
     text += fmt::format("  {} {:#x}  {}\n", each.address == info.rip ? "=>" : "  ", each.address, each.text);
   }
   return text;
 }
 
+void PrintLine(const nlohmann::json& json) {
+  // A path is any bytes: what is no UTF-8 must not end the program.
+  PrintText(stderr, json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
 }  // namespace
 
-void GuestTrace::Add(uint32_t vcpu, const zx_port_packet_t& packet) {
+void GuestTrace::Add(std::optional<uint32_t> vcpu, const zx_port_packet_t& packet) {
   ++count_;
-  std::string line = fmt::format("{:>6}  vcpu {}  {}", count_, vcpu, Text(packet));
-  if (format_ == "text") fmt::print(stderr, "{}\n", line);
+  const std::string who = vcpu ? fmt::format("vcpu {}  ", *vcpu) : std::string();
+  std::string line = fmt::format("{:>6}  {}{}", count_, who, Text(packet));
+  if (format_ == "text") PrintText(stderr, line + "\n");
   if (format_ == "json") {
     nlohmann::json json = Json(packet);
-    json["vcpu"] = vcpu;
+    json["event"] = "packet";
+    if (vcpu) json["vcpu"] = *vcpu;
     json["key"] = packet.key;
     json["number"] = count_;
-    fmt::print(stderr, "{}\n", json.dump());
+    PrintLine(json);
   }
   if (last_.size() == kKept) last_.pop_front();
   last_.push_back(std::move(line));
 }
 
+void GuestTrace::Note(const std::string& sentence) const {
+  if (format_ == "json") return PrintLine({{"event", "note"}, {"text", sentence}});
+  PrintText(stderr, fmt::format("zxctl: {}\n", sentence));
+}
+
+void GuestTrace::End(const GuestEnd& end) const {
+  if (format_ == "json") {
+    nlohmann::json json = {{"event", "end"}, {"status", end.how}, {"exit_status", end.exit_status}};
+    if (end.vcpu) json["vcpu"] = *end.vcpu;
+    if (!end.report.empty()) json["report"] = end.report;
+    return PrintLine(json);
+  }
+  if (!end.report.empty())
+    PrintText(stderr, fmt::format("zxctl: {}{}", end.report, end.report.back() == '\n' ? "" : "\n"));
+}
+
+std::string GuestTrace::Last() const {
+  if (last_.empty()) return "it had done nothing that is trapped\n";
+  return fmt::format("what it did before, the last {}\n{}\n", last_.size(), fmt::join(last_, "\n"));
+}
+
+std::string GuestRegisters(const zx_vcpu_state_t& s) {
+  const Named registers[] = {{"rax", s.rax}, {"rbx", s.rbx},      {"rcx", s.rcx}, {"rdx", s.rdx}, {"rsi", s.rsi},
+                             {"rdi", s.rdi}, {"rbp", s.rbp},      {"rsp", s.rsp}, {"r8", s.r8},   {"r9", s.r9},
+                             {"r10", s.r10}, {"r11", s.r11},      {"r12", s.r12}, {"r13", s.r13}, {"r14", s.r14},
+                             {"r15", s.r15}, {"rflags", s.rflags}};
+  return Columns(registers);
+}
+
 std::string GuestReport(uint32_t vcpu, zx_status_t status, const std::string& why, const zxl_vcpu_exit_info_t& info,
                         uint32_t memory, const GuestTrace& trace) {
-  std::string text = fmt::format("zxctl: the guest died on VCPU {}: {}\n  {} (KVM exit {}", vcpu, why,
+  const Named others[] = {{"rip", info.rip}, {"cr2", info.cr2}, {"cr3", info.cr3}};
+  std::string text = fmt::format("the guest died on VCPU {}: {}\n  {} (KVM exit {}", vcpu, why,
                                  zx_status_get_string(status), info.kvm_exit_reason);
   if (info.suberror != 0) text += fmt::format(", suberror {}", info.suberror);
   if (info.hardware_reason != 0) text += fmt::format(", hardware {:#x}", info.hardware_reason);
-  text += fmt::format(")\n\nregisters\n{}\ncode\n{}", Registers(info), Code(memory, info));
-  if (trace.last().empty()) return text + "\nit had done nothing that is trapped\n";
-  text += fmt::format("\nwhat it did before, the last {}\n", trace.last().size());
-  for (const std::string& line : trace.last()) text += line + "\n";
-  return text;
+  return text + fmt::format(")\n\nregisters\n{}{}\ncode\n{}\n{}", GuestRegisters(info.state), Columns(others),
+                            Code(memory, info), trace.Last());
 }
 
 }  // namespace zxctl
