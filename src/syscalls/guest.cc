@@ -28,6 +28,7 @@ zx_status_t CheckPacket(const Call& call, zx_port_packet_t* packet) {
   if (address % alignof(zx_port_packet_t) != 0) {
     return call.Fail(ZX_ERR_INVALID_ARGS, "packet", Mistake::kMisalignedPointer);
   }
+  if (Vcpu::IsOnOwnStack(packet, sizeof(*packet))) return ZX_OK;
   auto* const words = reinterpret_cast<uint32_t*>(packet);
   // Whatever else it fails with is a filter's.
   if (syscall(SYS_getcpu, words, words + sizeof(*packet) / sizeof(*words) - 1, nullptr) == 0 || errno != EFAULT)

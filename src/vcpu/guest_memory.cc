@@ -67,19 +67,14 @@ std::optional<uint64_t> GuestMemory::FindSpace(uint64_t size, uint64_t least, ui
   return std::nullopt;
 }
 
-bool GuestMemory::Read(uint64_t address, void* out, size_t size) const { return View(*this).Read(address, out, size); }
+bool GuestMemory::Read(uint64_t address, void* out, size_t size) const {
+  View view(*this);
+  return arch::ReadPhysical(view, address, out, size);
+}
 
-bool GuestMemory::View::Read(uint64_t address, void* out, size_t size) {
-  for (size_t done = 0; done < size;) {
-    const uint64_t next = address + done;
-    if (latest_ == nullptr || next - latest_->address >= latest_->size) latest_ = memory_.FindLocked(next);
-    if (latest_ == nullptr) return false;
-    const uint64_t at = next - latest_->address;
-    const size_t part = std::min<uint64_t>(size - done, latest_->size - at);
-    std::memcpy(static_cast<char*>(out) + done, latest_->host + at, part);
-    done += part;
-  }
-  return true;
+const char* GuestMemory::View::FindPage(uint64_t address) {
+  if (latest_ == nullptr || address - latest_->address >= latest_->size) latest_ = memory_.FindLocked(address);
+  return latest_ == nullptr ? nullptr : latest_->host + (address - latest_->address);
 }
 
 std::optional<bool> GuestMemory::IsWritable(uint64_t address) const {
@@ -131,6 +126,7 @@ Result<void> GuestMemory::InsertLocked(Piece piece) {
   } else {
     ++fresh_slot_;
   }
+  ++version_;
   const uint64_t address = piece.address;
   pieces_.emplace(address, std::move(piece));
   return {};
@@ -139,6 +135,7 @@ Result<void> GuestMemory::InsertLocked(Piece piece) {
 void GuestMemory::EraseLocked(Pieces::iterator at) {
   const kvm_userspace_memory_region gone = {.slot = at->second.slot, .guest_phys_addr = at->second.address};
   static_cast<void>(vm_.SetMemory(gone));
+  ++version_;
   free_slots_.push_back(at->second.slot);
   pieces_.erase(at);
 }

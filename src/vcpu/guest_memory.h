@@ -14,6 +14,7 @@
 #include <shared_mutex>
 #include <vector>
 
+#include "arch/guest_bytes.h"
 #include "arch/kvm.h"
 #include "base/status.h"
 #include "object/ref_counted.h"
@@ -91,12 +92,14 @@ class GuestMemory {
   Pieces pieces_;                     // lock_
   std::vector<uint32_t> free_slots_;  // lock_
   uint32_t fresh_slot_ = 0;           // lock_
+  uint64_t version_ = 0;              // lock_; another after every change
 };
 
-class GuestMemory::View {
+class GuestMemory::View final : public arch::GuestBytes {
  public:
   explicit View(const GuestMemory& memory) : memory_(memory), lock_(memory.lock_) {}
-  bool Read(uint64_t address, void* out, size_t size);
+  [[nodiscard]] const char* FindPage(uint64_t address) override;
+  [[nodiscard]] uint64_t version() const override { return memory_.version_; }
 
  private:
   const GuestMemory& memory_;

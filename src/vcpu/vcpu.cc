@@ -1,6 +1,7 @@
 #include "vcpu/vcpu.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,18 +16,25 @@
 #include "vcpu/kick_signal.h"
 
 namespace zxctl {
-namespace {
-
-arch::ReadGuestPhysical ReaderOf(GuestMemory::View& memory) {
-  return [&memory](uint64_t address, void* out, size_t size) { return memory.Read(address, out, size); };
-}
-
-}  // namespace
-
 // A thread that has a VCPU, or had one: other threads compare it, and find out whether there is one.
 struct Vcpu::ThreadSlot {
+  ThreadSlot() {
+    pthread_attr_t attributes;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0) return;
+    void* lowest = nullptr;
+    size_t size = 0;
+    if (pthread_attr_getstack(&attributes, &lowest, &size) == 0) {
+      stack_start = reinterpret_cast<uintptr_t>(lowest);
+      stack_end = stack_start + size;
+    }
+    pthread_attr_destroy(&attributes);
+  }
+
   const pid_t tid = static_cast<pid_t>(syscall(SYS_gettid));
   std::atomic<bool> has_vcpu = false;
+  // Both 0 where it is not known.
+  uintptr_t stack_start = 0;
+  uintptr_t stack_end = 0;
 };
 
 std::shared_ptr<Vcpu::ThreadSlot>& Vcpu::OwnSlot() {
@@ -35,6 +43,14 @@ std::shared_ptr<Vcpu::ThreadSlot>& Vcpu::OwnSlot() {
 }
 
 bool Vcpu::IsMine() const { return OwnSlot() == thread_ && !IsForked(); }
+
+bool Vcpu::IsOnOwnStack(const void* start, size_t bytes) {
+  const std::shared_ptr<ThreadSlot>& slot = OwnSlot();
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  const auto at = reinterpret_cast<uintptr_t>(start);
+  // Programs may switch to stacks of their own.
+  return slot && slot->stack_start <= here && here <= at && at < slot->stack_end && bytes <= slot->stack_end - at;
+}
 
 Vcpu::Vcpu(RefPtr<GuestMachine> machine, uint32_t index, GuestMachine::KeptVcpu kept)
     : Dispatcher(kType, NewLocalKoid()),
@@ -202,13 +218,13 @@ Vcpu::Outcome Vcpu::ActOn(const ExitAction& action, zx_port_packet_t* out) {
     case Kind::kMemory: {
       *out = {};
       GuestMemory::View memory(machine_->memory());
-      cpu_.FillMemoryPacket(ReaderOf(memory), &out->guest_mem);
+      cpu_.FillMemoryPacket(memory, &out->guest_mem);
       return Packet(ZX_PKT_TYPE_GUEST_MEM, action.trap->key, out);
     }
     case Kind::kPort: {
       *out = {};
       GuestMemory::View memory(machine_->memory());
-      if (cpu_.FillIoPacket(ReaderOf(memory), &out->guest_io) != ZX_OK) {
+      if (cpu_.FillIoPacket(memory, &out->guest_io) != ZX_OK) {
         return FailAtExit(ZX_ERR_NOT_SUPPORTED,
                           "the guest used INS or OUTS, or a prefix of repetition, on a trapped I/O port");
       }
@@ -304,12 +320,11 @@ Vcpu::Outcome Vcpu::FailAtExit(zx_status_t status, std::string_view why) {
   const GuestAccess access = AccessOf(kvm_->page());
   if (access.kind == ZXL_VCPU_ACCESS_NONE) return FailWith(status, why);
   const std::string_view behind = access.is_behind() ? ", behind it" : "";
-  return EndWith(status, fmt::format("{}: {}; rip is {:#x}{}", why, access.ToString(), cpu_.LastSnapshot().pc, behind),
-                 access);
+  return EndWith(status, fmt::format("{}: {}; rip is {:#x}{}", why, access.ToString(), cpu_.LastPc(), behind), access);
 }
 
 Vcpu::Outcome Vcpu::FailWith(zx_status_t status, std::string_view why) {
-  return EndWith(status, fmt::format("{}, at {:#x}", why, cpu_.LastSnapshot().pc), {});
+  return EndWith(status, fmt::format("{}, at {:#x}", why, cpu_.LastPc()), {});
 }
 
 Vcpu::Outcome Vcpu::EndWith(zx_status_t status, std::string why, const GuestAccess& access) {

@@ -41,6 +41,9 @@ class Vcpu final : public Dispatcher {
   // Whether the calling thread is the one that it is bound to, in the process that it is in.
   [[nodiscard]] bool IsMine() const;
   [[nodiscard]] bool IsForked() const { return machine_->IsForked(); }
+  // Whether it lies above the caller's frame on the stack of the calling thread, and can therefore be written. False for threads
+  // that have made no VCPU.
+  [[nodiscard]] static bool IsOnOwnStack(const void* start, size_t bytes);
 
   // ---- that thread ----
   // Until something is to be told, or has failed: then why() has a sentence.

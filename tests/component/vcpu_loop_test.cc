@@ -146,7 +146,7 @@ TEST_F(VcpuLoop, AnInterruptComesOnceWhereverItIsRaised) {
 
 // With the halt, and at any point behind it.
 TEST_F(VcpuLoop, AnInterruptOnTheWayIntoHaltEndsIt) {
-  for (int later = 0; later < 8; ++later) {
+  for (int later = 0; later < 3; ++later) {
     int points = -1;
     fake_->Then([&](kvm_run& page) {
       points = 0;

@@ -4,6 +4,7 @@
 #include <zircon/status.h>
 #include <zircon/syscalls.h>
 
+#include <array>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -68,17 +69,32 @@ nlohmann::json Json(const zx_port_packet_t& packet) {
   }
 }
 
+// One page of the guest's physical memory at a time.
+class CopiedPage final : public arch::GuestBytes {
+ public:
+  explicit CopiedPage(uint32_t vmo) : vmo_(vmo) {}
+
+  const char* FindPage(uint64_t address) override {
+    ++version_;
+    return zx_vmo_read(vmo_, page_.data(), address, page_.size()) == ZX_OK ? page_.data() : nullptr;
+  }
+  [[nodiscard]] uint64_t version() const override { return version_; }
+
+ private:
+  uint32_t vmo_;
+  uint64_t version_ = 0;
+  std::array<char, kPageBytes> page_ = {};
+};
+
 // The guest's memory, at its own addresses.
 class GuestSource final : public report::MemorySource {
  public:
   GuestSource(uint32_t vmo, const zxl_vcpu_exit_info_t& info) : vmo_(vmo), info_(info) {}
 
   size_t Read(uint64_t address, std::span<std::byte> out) override {
-    const arch::ReadGuestPhysical physical = [this](uint64_t at, void* to, size_t size) {
-      return zx_vmo_read(vmo_, to, at, size) == ZX_OK;
-    };
+    CopiedPage memory(vmo_);
     const arch::PagingState paging = {.cr0 = info_.cr0, .cr3 = info_.cr3, .cr4 = info_.cr4, .efer = info_.efer};
-    return arch::ReadLinear(paging, info_.cs_base + address, out.data(), out.size(), physical);
+    return arch::ReadLinear(paging, info_.cs_base + address, out.data(), out.size(), memory);
   }
 
  private:

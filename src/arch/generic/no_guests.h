@@ -6,10 +6,10 @@
 #include <zircon/syscalls/port.h>
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 
+#include "arch/guest_bytes.h"
 #include "arch/interrupt_set.h"
 #include "arch/kvm.h"
 #include "base/status.h"
@@ -21,8 +21,6 @@ inline constexpr bool kHasIoPorts = false;
 inline constexpr uint32_t kMaxVcpus = 8;
 inline constexpr uint64_t kGuestPhysicalBytes = uint64_t{1} << 36;
 inline constexpr uint64_t kIoPorts = 0;
-
-using ReadGuestPhysical = std::function<bool(uint64_t address, void* out, size_t size)>;
 
 [[nodiscard]] inline std::string MissingForGuests(Kvm& /*kvm*/) { return "support by this program"; }
 [[nodiscard]] inline Result<void> PrepareGuest(KvmVm& /*vm*/) { return {}; }
@@ -58,18 +56,15 @@ class GuestCpu {
   void WriteState(const zx_vcpu_state_t& /*state*/) {}
   bool WriteIo(const zx_vcpu_io_t& /*io*/) { return false; }
   [[nodiscard]] GuestSnapshot LastSnapshot() const { return {}; }
+  [[nodiscard]] uint64_t LastPc() const { return 0; }
   enum class Before : uint8_t { kEnter, kFinish };
   [[nodiscard]] Before Prepare() { return Before::kEnter; }
   void OnFinished() {}
   [[nodiscard]] bool OnUnfinished() { return false; }
   [[nodiscard]] zx_status_t Offer(InterruptSet& /*interrupts*/) { return ZX_ERR_NOT_SUPPORTED; }
   void OnExit() {}
-  zx_status_t FillMemoryPacket(const ReadGuestPhysical& /*read*/, zx_packet_guest_mem_t* /*out*/) {
-    return ZX_ERR_NOT_SUPPORTED;
-  }
-  zx_status_t FillIoPacket(const ReadGuestPhysical& /*read*/, zx_packet_guest_io_t* /*out*/) {
-    return ZX_ERR_NOT_SUPPORTED;
-  }
+  zx_status_t FillMemoryPacket(GuestBytes& /*memory*/, zx_packet_guest_mem_t* /*out*/) { return ZX_ERR_NOT_SUPPORTED; }
+  zx_status_t FillIoPacket(GuestBytes& /*memory*/, zx_packet_guest_io_t* /*out*/) { return ZX_ERR_NOT_SUPPORTED; }
   [[nodiscard]] MachineExit OnMachineExit() { return {}; }
 };
 

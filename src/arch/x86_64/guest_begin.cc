@@ -218,9 +218,9 @@ Result<void> GuestCpu::SetSpecialRegisters(uint64_t entry) {
   if (const int error = kvm_.Control(KVM_SET_SREGS, &sregs); error != 0) {
     return Fail(Errno("KVM refuses the first control registers of the VCPU", error));
   }
-  kvm_.page().s.regs.sregs = sregs;
+  page_.s.regs.sregs = sregs;
   // KVM takes this one from here, whatever it was told above.
-  kvm_.page().cr8 = 0;
+  page_.cr8 = 0;
   return {};
 }
 
@@ -228,7 +228,7 @@ Result<void> GuestCpu::SetSpecialRegisters(uint64_t entry) {
 void GuestCpu::ForgetFormerLife() {
   constexpr int kMaxPieces = 64;  // of an access that nobody has finished
   for (int i = 0; i < kMaxPieces; ++i) {
-    kvm_.page().immediate_exit = 1;
+    page_.immediate_exit = 1;
     if (kvm_.Run() != 0) break;
   }
   kvm_vcpu_events events = {};
@@ -255,9 +255,9 @@ Result<void> GuestCpu::Begin(Kvm& kvm, uint64_t entry, bool has_begun) {
   regs() = {};
   regs().rip = index_ == 0 ? entry : 0;
   regs().rflags = kFlagsFixed;
-  kvm_.page().kvm_valid_regs = kShown;
-  kvm_.page().kvm_dirty_regs = KVM_SYNC_X86_REGS;
-  last_ = Snapshot();
+  page_.kvm_valid_regs = kShown;
+  page_.kvm_dirty_regs = KVM_SYNC_X86_REGS;
+  See();
   return {};
 }
 

@@ -22,6 +22,11 @@ constexpr uint32_t kLastException = 20;
 
 bool HasErrorCode(uint32_t vector) { return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17; }
 
+CodeSize CodeOf(uint64_t efer, const kvm_segment& cs) {
+  if ((efer & kEferLongActive) != 0 && cs.l != 0) return CodeSize::k64;
+  return cs.db != 0 ? CodeSize::k32 : CodeSize::k16;
+}
+
 // Zircon's registers are in the order of the encoding, KVM's are not.
 template <typename Out, typename In>
 void CopyRegisters(Out& out, const In& in) {
@@ -57,28 +62,30 @@ void GuestCpu::WriteState(const zx_vcpu_state_t& state) {
   if ((state.rflags & kFlagsFixed) != 0) {
     regs().rflags = (regs().rflags & ~kUserFlags) | (state.rflags & kUserFlags);
   }
-  kvm_.page().kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+  page_.kvm_dirty_regs |= KVM_SYNC_X86_REGS;
 }
 
 bool GuestCpu::WriteIo(const zx_vcpu_io_t& io) {
   if (io.access_size != 1 && io.access_size != 2 && io.access_size != 4) return false;
   std::memcpy(&regs().rax, io.data, io.access_size);
   // KVM waits for it, and puts it there itself.
-  if (pending_.kind != Pending::Kind::kIn) kvm_.page().kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+  if (pending_.kind != Pending::Kind::kIn) page_.kvm_dirty_regs |= KVM_SYNC_X86_REGS;
   return true;
 }
 
-GuestSnapshot GuestCpu::Snapshot() const {
-  const CodeSize code = Code();
-  GuestSnapshot snapshot = {.pc = regs().rip,
-                            .fault_address = sregs().cr2,
-                            .paging = Paging(),
-                            .code_base = BaseOf(Segment::kCs),
+void GuestCpu::See() { last_ = {.regs = regs(), .cs = sregs().cs, .paging = Paging(), .cr2 = sregs().cr2}; }
+
+GuestSnapshot GuestCpu::LastSnapshot() const {
+  const CodeSize code = CodeOf(last_.paging.efer, last_.cs);
+  GuestSnapshot snapshot = {.pc = last_.regs.rip,
+                            .fault_address = last_.cr2,
+                            .paging = last_.paging,
+                            .code_base = code == CodeSize::k64 ? 0 : last_.cs.base,
                             .code_bits = code == CodeSize::k64   ? 64U
                                          : code == CodeSize::k32 ? 32U
                                                                  : 16U};
-  CopyRegisters(snapshot.state, regs());
-  snapshot.state.rflags = regs().rflags;
+  CopyRegisters(snapshot.state, last_.regs);
+  snapshot.state.rflags = last_.regs.rflags;
   return snapshot;
 }
 
@@ -87,11 +94,7 @@ GuestGprs GuestCpu::Gprs() const {
   return {r.rax, r.rcx, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15};
 }
 
-CodeSize GuestCpu::Code() const {
-  const bool is_long = (sregs().efer & kEferLongActive) != 0 && sregs().cs.l != 0;
-  if (is_long) return CodeSize::k64;
-  return sregs().cs.db != 0 ? CodeSize::k32 : CodeSize::k16;
-}
+CodeSize GuestCpu::Code() const { return CodeOf(sregs().efer, sregs().cs); }
 
 PagingState GuestCpu::Paging() const {
   return {.cr0 = sregs().cr0, .cr3 = sregs().cr3, .cr4 = sregs().cr4, .efer = sregs().efer};
@@ -120,12 +123,12 @@ uint64_t GuestCpu::BaseOf(Segment segment) const {
 // ---- before KVM_RUN --------------------------------------------------------------------------------------------------
 
 GuestCpu::Before GuestCpu::Force() {
-  kvm_run& page = kvm_.page();
   pending_.kind = Pending::Kind::kOther;
   wanted_ = regs();
   // What is restored then must not be lost to what the instruction leaves.
-  page.kvm_dirty_regs &= ~uint64_t{KVM_SYNC_X86_REGS};
-  if (page.exit_reason == KVM_EXIT_MMIO && !page.mmio.is_write) std::memset(page.mmio.data, 0, sizeof(page.mmio.data));
+  page_.kvm_dirty_regs &= ~uint64_t{KVM_SYNC_X86_REGS};
+  if (page_.exit_reason == KVM_EXIT_MMIO && !page_.mmio.is_write)
+    std::memset(page_.mmio.data, 0, sizeof(page_.mmio.data));
   return Before::kFinish;
 }
 
@@ -163,9 +166,9 @@ void GuestCpu::OnFinished() {
 }
 
 bool GuestCpu::OnUnfinished() {
-  kvm_run& page = kvm_.page();
-  if (page.exit_reason != KVM_EXIT_MMIO && page.exit_reason != KVM_EXIT_IO) return false;
-  if (page.exit_reason == KVM_EXIT_MMIO && !page.mmio.is_write) std::memset(page.mmio.data, 0, sizeof(page.mmio.data));
+  if (page_.exit_reason != KVM_EXIT_MMIO && page_.exit_reason != KVM_EXIT_IO) return false;
+  if (page_.exit_reason == KVM_EXIT_MMIO && !page_.mmio.is_write)
+    std::memset(page_.mmio.data, 0, sizeof(page_.mmio.data));
   return true;
 }
 
@@ -210,7 +213,7 @@ void GuestCpu::OnExit() {
   // Some processors leave nothing of a guest that has shut down, and KVM shows one that was just reset.
   constexpr uint64_t kResetBase = 0xffff'0000;
   const bool was_reset = kvm_.page().exit_reason == KVM_EXIT_SHUTDOWN && sregs().cs.base == kResetBase;
-  if (!was_reset) last_ = Snapshot();
+  if (!was_reset) See();
 }
 
 // ---- the local APIC --------------------------------------------------------------------------------------------------

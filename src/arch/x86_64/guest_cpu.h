@@ -19,11 +19,13 @@
 #include <optional>
 #include <span>
 
+#include "arch/guest_bytes.h"
 #include "arch/interrupt_set.h"
 #include "arch/kvm.h"
 #include "base/status.h"
 #include "guest_instruction.h"
 #include "guest_paging.h"
+#include "guest_stores.h"
 
 namespace zxctl::arch {
 
@@ -67,7 +69,7 @@ struct GuestSnapshot {
 class GuestCpu {
  public:
   // `index` 0 is the one that the guest begins with.
-  GuestCpu(KvmVcpu& kvm, uint32_t index) : kvm_(kvm), index_(index) {}
+  GuestCpu(KvmVcpu& kvm, uint32_t index) : kvm_(kvm), page_(kvm.page()), index_(index) {}
 
   // Before all else. `has_begun`: KVM has had it as another VCPU before. NO_MEMORY; NO_RESOURCES.
   [[nodiscard]] Result<void> Begin(Kvm& kvm, uint64_t entry, bool has_begun);
@@ -77,9 +79,9 @@ class GuestCpu {
   void WriteState(const zx_vcpu_state_t& state);
   // False for a size that there is not.
   bool WriteIo(const zx_vcpu_io_t& io);
-  [[nodiscard]] GuestSnapshot Snapshot() const;
-  // Any thread may keep a copy.
-  [[nodiscard]] GuestSnapshot LastSnapshot() const { return last_; }
+  // As it was at its last exit. Any thread may keep a copy.
+  [[nodiscard]] GuestSnapshot LastSnapshot() const;
+  [[nodiscard]] uint64_t LastPc() const { return last_.regs.rip; }
 
   // ---- before KVM_RUN ----
   enum class Before : uint8_t {
@@ -98,8 +100,8 @@ class GuestCpu {
   // ---- after an exit ----
   void OnExit();
   // Packets of an access that is trapped. NOT_SUPPORTED for what has no packet.
-  zx_status_t FillMemoryPacket(const ReadGuestPhysical& read, zx_packet_guest_mem_t* out);
-  zx_status_t FillIoPacket(const ReadGuestPhysical& read, zx_packet_guest_io_t* out);
+  zx_status_t FillMemoryPacket(GuestBytes& memory, zx_packet_guest_mem_t* out);
+  zx_status_t FillIoPacket(GuestBytes& memory, zx_packet_guest_io_t* out);
   [[nodiscard]] MachineExit OnMachineExit();
 
  private:
@@ -114,8 +116,17 @@ class GuestCpu {
     Load load;
   };
 
-  [[nodiscard]] kvm_regs& regs() const { return kvm_.page().s.regs.regs; }
-  [[nodiscard]] const kvm_sregs& sregs() const { return kvm_.page().s.regs.sregs; }
+  // What a snapshot is made of.
+  struct Seen {
+    kvm_regs regs = {};
+    kvm_segment cs = {};
+    PagingState paging;
+    uint64_t cr2 = 0;
+  };
+
+  [[nodiscard]] kvm_regs& regs() const { return page_.s.regs.regs; }
+  [[nodiscard]] const kvm_sregs& sregs() const { return page_.s.regs.sregs; }
+  void See();
   [[nodiscard]] GuestGprs Gprs() const;
   [[nodiscard]] CodeSize Code() const;
   [[nodiscard]] PagingState Paging() const;
@@ -125,25 +136,33 @@ class GuestCpu {
   void ForgetFormerLife();
 
   Before Force();
-  [[nodiscard]] std::optional<GuestInstruction> DecodeAt(uint64_t pc, const ReadGuestPhysical& read,
-                                                         std::array<uint8_t, kMaxInstructionBytes>* bytes) const;
+  using CodeBytes = std::array<uint8_t, kMaxInstructionBytes>;
+  // Copies code as far as it is mapped; gives the count.
+  size_t ReadCode(uint64_t linear, std::span<uint8_t> out, GuestBytes& memory);
+  [[nodiscard]] std::optional<GuestInstruction> DecodeAt(uint64_t pc, GuestBytes& memory, CodeBytes* bytes);
   // The store that ends at the present pc and has written what KVM tells. KVM may be let finish that.
-  [[nodiscard]] std::optional<GuestInstruction> FindStore(const ReadGuestPhysical& read,
-                                                          std::array<uint8_t, kMaxInstructionBytes>* bytes);
+  [[nodiscard]] std::optional<GuestInstruction> FindStore(GuestBytes& memory, CodeBytes* bytes);
+  // How many bytes stand before the pc, of which the last are at the end of `bytes`.
+  size_t ReadBefore(GuestBytes& memory, CodeBytes* bytes);
   [[nodiscard]] bool StoreGoesOn();
-  [[nodiscard]] bool HasStored(const GuestInstruction& store, const ReadGuestPhysical& read) const;
+  [[nodiscard]] bool HasStored(const GuestInstruction& store, GuestBytes& memory);
   // Whether what KVM tells is what it stores from its byte `first` on; true where that is not known.
   [[nodiscard]] bool StoresThis(const GuestInstruction& store, uint64_t first) const;
-  [[nodiscard]] bool IsString(const ReadGuestPhysical& read) const;
+  [[nodiscard]] bool IsString(GuestBytes& memory);
   [[nodiscard]] zx_status_t OfferException(uint32_t vector);
   [[nodiscard]] MachineExit OnApicWrite(uint32_t msr, uint64_t value);
 
   KvmVcpu& kvm_;
+  kvm_run& page_;
   uint32_t index_;
   Pending pending_;
   // While an instruction is being finished: what is put back.
   kvm_regs wanted_ = {};
-  GuestSnapshot last_;
+  Seen last_;
+  // Instructions that come again are found faster: drivers store to a device from a few places.
+  KnownPage code_page_;
+  KnownPage data_page_;
+  std::array<StoresBefore, 32> stores_;
 };
 
 }  // namespace zxctl::arch

@@ -3,6 +3,7 @@
 //
 // Input: 16 bytes with the size of code and the paging state, then code, which is memory too.
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -41,16 +42,30 @@ void Decode(std::span<const uint8_t> code, CodeSize size) {
   }
 }
 
-void Walk(const PagingState& state, uint64_t linear, std::span<const uint8_t> memory) {
-  // The memory is there again and again, so that tables are found wherever they are looked for.
-  const auto read = [memory](uint64_t address, void* out, size_t size) {
-    auto* to = static_cast<uint8_t*>(out);
-    for (size_t i = 0; i < size; ++i) to[i] = memory[(address + i) % memory.size()];
-    return true;
-  };
-  (void)TranslateLinear(state, linear, read);
+// The input is there again and again, so that tables are found wherever they are looked for.
+class Repeated final : public GuestBytes {
+ public:
+  explicit Repeated(std::span<const uint8_t> input) {
+    for (size_t i = 0; i < page_.size(); ++i) page_[i] = static_cast<char>(input[i % input.size()]);
+  }
+  const char* FindPage(uint64_t) override { return page_.data(); }
+  [[nodiscard]] uint64_t version() const override { return 0; }
+
+ private:
+  std::array<char, kPageBytes> page_;
+};
+
+void Walk(const PagingState& state, uint64_t linear, std::span<const uint8_t> input) {
+  Repeated memory(input);
+  const auto physical = TranslateLinear(state, linear, memory);
   uint8_t bytes[kMaxInstructionBytes] = {};
-  Require(ReadLinear(state, linear, bytes, sizeof(bytes), read) <= sizeof(bytes));
+  Require(ReadLinear(state, linear, bytes, sizeof(bytes), memory) <= sizeof(bytes));
+  // One that is known is what would be found.
+  KnownPage page;
+  for (int i = 0; i < 2; ++i) {
+    Require(page.Find(state, linear, memory) == physical.has_value());
+    Require(!physical || page.address() + linear % GuestBytes::kPageBytes == *physical);
+  }
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
+#include <array>
 #include <map>
 
 namespace zxctl::arch {
@@ -15,30 +15,35 @@ constexpr uint64_t kPae = 1 << 5;
 constexpr uint64_t kFiveLevels = 1 << 12;
 constexpr uint64_t kLong = 1 << 10;
 
-// Words of physical memory; what is not there cannot be read.
-class Memory {
+// Pages of physical memory; there are those that something was written to.
+class Memory final : public GuestBytes {
  public:
   void Set(uint64_t at, uint64_t value, size_t size = 8) {
-    for (size_t i = 0; i < size; ++i) bytes_[at + i] = static_cast<uint8_t>(value >> (8 * i));
+    for (size_t i = 0; i < size; ++i)
+      pages_[(at + i) / kPageBytes][(at + i) % kPageBytes] = static_cast<char>(value >> (8 * i));
   }
-  [[nodiscard]] ReadGuestPhysical Reader() const {
-    return [this](uint64_t at, void* out, size_t size) {
-      for (size_t i = 0; i < size; ++i) {
-        const auto found = bytes_.find(at + i);
-        if (found == bytes_.end()) return false;
-        static_cast<uint8_t*>(out)[i] = found->second;
-      }
-      return true;
-    };
+  void Remove(uint64_t page) {
+    pages_.erase(page / kPageBytes);
+    ++version_;
   }
+  const char* FindPage(uint64_t address) override {
+    ++looked_at;
+    const auto found = pages_.find(address / kPageBytes);
+    return found == pages_.end() ? nullptr : found->second.data();
+  }
+  [[nodiscard]] uint64_t version() const override { return version_; }
+
+  int looked_at = 0;
 
  private:
-  std::map<uint64_t, uint8_t> bytes_;
+  std::map<uint64_t, std::array<char, kPageBytes>> pages_;
+  uint64_t version_ = 0;
 };
 
 TEST(GuestPaging, OffIsTheAddressItself) {
-  EXPECT_EQ(TranslateLinear({}, 0x1234'5678, Memory().Reader()), 0x1234'5678U);
-  EXPECT_EQ(TranslateLinear({}, 0x1'2345'6789, Memory().Reader()), 0x2345'6789U);
+  Memory memory;
+  EXPECT_EQ(TranslateLinear({}, 0x1234'5678, memory), 0x1234'5678U);
+  EXPECT_EQ(TranslateLinear({}, 0x1'2345'6789, memory), 0x2345'6789U);
 }
 
 TEST(GuestPaging, FourLevelsWithEverySizeOfPage) {
@@ -51,11 +56,11 @@ TEST(GuestPaging, FourLevelsWithEverySizeOfPage) {
   memory.Set(0x3000 + 8 * 2, 0x4020'0083);
   memory.Set(0x2000 + 8 * 509, 0x1'4000'0083);
   memory.Set(0x3000 + 8 * 3, 0);
-  EXPECT_EQ(TranslateLinear(state, 0xffff'ffff'8020'2abc, memory.Reader()), 0x5abcU);
-  EXPECT_EQ(TranslateLinear(state, 0xffff'ffff'8041'2345, memory.Reader()), 0x4021'2345U);
-  EXPECT_EQ(TranslateLinear(state, 0xffff'ffff'4123'4567, memory.Reader()), 0x1'4123'4567U);
-  EXPECT_FALSE(TranslateLinear(state, 0xffff'ffff'8060'0000, memory.Reader()));
-  EXPECT_FALSE(TranslateLinear(state, 0, memory.Reader()));
+  EXPECT_EQ(TranslateLinear(state, 0xffff'ffff'8020'2abc, memory), 0x5abcU);
+  EXPECT_EQ(TranslateLinear(state, 0xffff'ffff'8041'2345, memory), 0x4021'2345U);
+  EXPECT_EQ(TranslateLinear(state, 0xffff'ffff'4123'4567, memory), 0x1'4123'4567U);
+  EXPECT_FALSE(TranslateLinear(state, 0xffff'ffff'8060'0000, memory));
+  EXPECT_FALSE(TranslateLinear(state, 0, memory));
 }
 
 TEST(GuestPaging, FiveLevels) {
@@ -66,7 +71,7 @@ TEST(GuestPaging, FiveLevels) {
   memory.Set(0x3000, 0x4003);
   memory.Set(0x4000, 0x5003);
   memory.Set(0x5000 + 8 * 3, 0x9003);
-  EXPECT_EQ(TranslateLinear(state, (uint64_t{1} << 48) + 0x3010, memory.Reader()), 0x9010U);
+  EXPECT_EQ(TranslateLinear(state, (uint64_t{1} << 48) + 0x3010, memory), 0x9010U);
 }
 
 TEST(GuestPaging, Pae) {
@@ -76,8 +81,8 @@ TEST(GuestPaging, Pae) {
   memory.Set(0x2000 + 8 * 4, 0x3003);
   memory.Set(0x3000 + 8 * 5, 0x7'0000'6003);
   memory.Set(0x2000 + 8 * 5, 0x4040'0083);
-  EXPECT_EQ(TranslateLinear(state, 0xc080'5123, memory.Reader()), 0x7'0000'6123U);
-  EXPECT_EQ(TranslateLinear(state, 0xffff'ffff'c0a1'2345, memory.Reader()), 0x4041'2345U);
+  EXPECT_EQ(TranslateLinear(state, 0xc080'5123, memory), 0x7'0000'6123U);
+  EXPECT_EQ(TranslateLinear(state, 0xffff'ffff'c0a1'2345, memory), 0x4041'2345U);
 }
 
 TEST(GuestPaging, TwoLevels) {
@@ -86,11 +91,11 @@ TEST(GuestPaging, TwoLevels) {
   memory.Set(0x1000 + 4 * 0x300, 0x2003, 4);
   memory.Set(0x2000 + 4 * 7, 0x8003, 4);
   memory.Set(0x1000 + 4 * 1, 0x0080'2083, 4);  // 4 MiB, and bit 32 in bit 13
-  EXPECT_EQ(TranslateLinear(state, 0xc000'7fff, memory.Reader()), 0x8fffU);
-  EXPECT_EQ(TranslateLinear(state, 0x0051'2345, memory.Reader()), 0x1'0091'2345U);
+  EXPECT_EQ(TranslateLinear(state, 0xc000'7fff, memory), 0x8fffU);
+  EXPECT_EQ(TranslateLinear(state, 0x0051'2345, memory), 0x1'0091'2345U);
   // Without large pages it is a table, which is not there.
   state.cr4 = 0;
-  EXPECT_FALSE(TranslateLinear(state, 0x0051'2345, memory.Reader()));
+  EXPECT_FALSE(TranslateLinear(state, 0x0051'2345, memory));
 }
 
 // Tables that lead round in circles end all the same.
@@ -98,7 +103,7 @@ TEST(GuestPaging, ATableThatIsItsOwn) {
   Memory memory;
   for (uint64_t i = 0; i < 512; ++i) memory.Set(0x1000 + 8 * i, 0x1003);
   const PagingState state = {.cr0 = kPaging, .cr3 = 0x1000, .cr4 = kPae, .efer = kLong};
-  EXPECT_EQ(TranslateLinear(state, 0xffff'ffff'ffff'f123, memory.Reader()), 0x1123U);
+  EXPECT_EQ(TranslateLinear(state, 0xffff'ffff'ffff'f123, memory), 0x1123U);
 }
 
 TEST(GuestPaging, ReadsUpToTheFirstPageThatIsMissing) {
@@ -111,9 +116,73 @@ TEST(GuestPaging, ReadsUpToTheFirstPageThatIsMissing) {
   memory.Set(0x4008, 0);
   const PagingState state = {.cr0 = kPaging, .cr3 = 0x1000, .cr4 = kPae, .efer = kLong};
   uint8_t bytes[15] = {};
-  EXPECT_EQ(ReadLinear(state, 4096 - 5, bytes, sizeof(bytes), memory.Reader()), 5U);
+  EXPECT_EQ(ReadLinear(state, 4096 - 5, bytes, sizeof(bytes), memory), 5U);
   EXPECT_EQ(bytes[4], 0xab);
   EXPECT_EQ(bytes[5], 0);
+}
+
+// ---- pages that are known ----
+
+class KnownPages : public ::testing::Test {
+ protected:
+  KnownPages() {
+    memory_.Set(0x1000, 0x2003);
+    memory_.Set(0x2000, 0x3003);
+    memory_.Set(0x3000, 0x4003);
+    memory_.Set(0x4000 + 8 * 7, 0x5003);
+    memory_.Set(0x5000, 0x77, 1);
+    memory_.Set(0x6000, 0x88, 1);
+  }
+  bool Find() { return page_.Find(state_, 0x7123, memory_); }
+
+  Memory memory_;
+  PagingState state_ = {.cr0 = kPaging, .cr3 = 0x1000, .cr4 = kPae, .efer = kLong};
+  KnownPage page_;
+};
+
+TEST_F(KnownPages, AreNotLookedForAgain) {
+  ASSERT_TRUE(Find());
+  EXPECT_EQ(page_.address(), 0x5000U);
+  ASSERT_NE(page_.bytes(), nullptr);
+  EXPECT_EQ(*page_.bytes(), 0x77);
+  memory_.looked_at = 0;
+  ASSERT_TRUE(Find());
+  ASSERT_TRUE(page_.Find(state_, 0x7fff, memory_));
+  EXPECT_EQ(memory_.looked_at, 0);
+  EXPECT_EQ(page_.address(), 0x5000U);
+}
+
+TEST_F(KnownPages, OfAChangedEntryOnAnyLevelAreOthers) {
+  for (const uint64_t entry : {0x1000, 0x2000, 0x3000, 0x4000 + 8 * 7}) {
+    ASSERT_TRUE(Find());
+    memory_.Set(entry, 0);
+    EXPECT_FALSE(Find()) << std::hex << entry;
+    EXPECT_FALSE(Find()) << std::hex << entry;
+    memory_.Set(entry, (entry & ~uint64_t{0xfff}) + 0x1003);
+    EXPECT_TRUE(Find()) << std::hex << entry;
+  }
+  memory_.Set(0x4000 + 8 * 7, 0x6003);
+  ASSERT_TRUE(Find());
+  EXPECT_EQ(page_.address(), 0x6000U);
+  EXPECT_EQ(*page_.bytes(), static_cast<char>(0x88));
+}
+
+TEST_F(KnownPages, OfAnotherModeAddressOrMemoryAreOthers) {
+  ASSERT_TRUE(Find());
+  EXPECT_FALSE(page_.Find(state_, 0x8123, memory_));
+  ASSERT_TRUE(Find());
+  memory_.Set(0x9000, 0);
+  const PagingState other = {.cr0 = kPaging, .cr3 = 0x9000, .cr4 = kPae, .efer = kLong};
+  EXPECT_FALSE(page_.Find(other, 0x7123, memory_));
+  EXPECT_TRUE(page_.Find({}, 0x7123, memory_));
+  EXPECT_EQ(page_.address(), 0x7000U);
+  EXPECT_EQ(page_.bytes(), nullptr);
+  ASSERT_TRUE(Find());
+  memory_.Remove(0x5000);
+  ASSERT_TRUE(Find());
+  EXPECT_EQ(page_.bytes(), nullptr);
+  memory_.Remove(0x3000);
+  EXPECT_FALSE(Find());
 }
 
 }  // namespace
