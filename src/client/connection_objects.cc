@@ -53,7 +53,6 @@ void Connection::EndThreadsOf(zx_koid_t process) {
     }
   }
   for (const auto& thread : threads) {
-    if (thread->life() == ring::TaskLife::kNew) continue;
     thread->Update({.koid = thread->koid(), .life = ring::TaskLife::kDead, .is_thread = 1});
   }
 }

@@ -240,11 +240,11 @@ void Client::OnThreadChanged(const Thread& thread) {
 void Client::OnThreadGone(const Thread& thread) {
   tokens_.erase(thread.koid);
   if (watched_.erase(thread.koid) == 0) return router_.bindings().ForgetTask(thread.koid);
-  // One that was never started has not ended either.
-  if (thread.process == nullptr || thread.created) return;
+  if (thread.process == nullptr) return;
   ring::TaskRecord record = RecordOf(thread);
-  record.life = thread.process->detaching && thread.state.life == Lifecycle::kAlive ? ring::TaskLife::kDetached
-                                                                                    : ring::TaskLife::kDead;
+  // One that was never started goes with its tracer.
+  const bool goes_on = thread.process->detaching && thread.state.life == Lifecycle::kAlive && !thread.created;
+  record.life = goes_on ? ring::TaskLife::kDetached : ring::TaskLife::kDead;
   record.suspended = 0;
   SendTask(record);
 }

@@ -15,12 +15,14 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <vector>
 
 #include "arch/arch.h"
+#include "base/timer_queue.h"
 
 namespace zxctl {
 
@@ -65,8 +67,8 @@ class Errand {
     if (phase_ == Phase::kGoing) return phase_ = Phase::kInCall, Next::kGoOn;
     if (phase_ != Phase::kInCall) return Next::kRun;
     // A job-control stop came first: the kernel makes the call again.
-    if (IsRestart(result)) return phase_ = Phase::kGoing, Next::kGoOn;
-    result_ = result;
+    if (IsRestart(result) && !overdue) return phase_ = Phase::kGoing, Next::kGoOn;
+    result_ = IsRestart(result) ? -ETIMEDOUT : result;
     before_ = phase_;
     phase_ = Phase::kComing;
     return Next::kComeBack;
@@ -107,7 +109,7 @@ class Errand {
   // The one in which it came out of the call.
   [[nodiscard]] Phase phase_before() const { return before_; }
   [[nodiscard]] Return return_by() const { return return_; }
-  // Of the call, once the thread has come out of it.
+  // Of the call, once the thread has come out of it; -ETIMEDOUT when it was overdue and has been broken off.
   [[nodiscard]] int64_t result() const { return result_; }
 
   // With which our call is made.
@@ -123,6 +125,9 @@ class Errand {
   uint64_t sequence = 0;     // 0: none
   int carrier = 0;           // brings a thread back that stood at a signal
   bool made_task = false;    // the call has made one, as its event said
+  // It has taken too long, and the thread was interrupted in it: it is not made again.
+  bool overdue = false;
+  TimerQueue::Id timer = 0;  // when that is looked at
   // A thread that job control stopped meanwhile has to be stopped again.
   bool job_stopped = false;
   // Called once: with the call's result, or when the thread is gone before.

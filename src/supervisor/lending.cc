@@ -19,6 +19,9 @@ constexpr int64_t kLookNs = 10 * kNsPerMs;
 constexpr int64_t kMaxLendNs = 1 * kNsPerSec;
 // When it is looked again whether a thread that is being born has come, or an exec is over.
 constexpr int64_t kLaterNs = 1 * kNsPerMs;
+// How long a call may take that a thread makes for us. None of them waits for anything, unless a seccomp filter asks another
+// process about it (SECCOMP_RET_USER_NOTIF).
+constexpr int64_t kMaxCallNs = 5 * kNsPerSec;
 // How often a refusal by the kernel is not believed, each time for twice as long up to a limit: a second in all.
 constexpr int kMaxRefusals = 20;
 constexpr int kMaxDoublings = 6;
@@ -38,6 +41,12 @@ Status RefusalOf(int64_t result) {
               .what = "the program may have no more threads (RLIMIT_NPROC, or pids.max of its cgroup)"};
     case ENOMEM:
       return {.zx = ZX_ERR_NO_MEMORY, .sys_errno = error, .what = "the kernel has no memory for a thread"};
+    case ETIMEDOUT:
+      return {.zx = ZX_ERR_TIMED_OUT,
+              .sys_errno = error,
+              .what =
+                  "the program's call of clone does not return: a seccomp filter of its asks another process whether "
+                  "it may, and that does not answer"};
     default:
       return {.zx = ZX_ERR_ACCESS_DENIED,
               .sys_errno = error,
@@ -94,7 +103,11 @@ void Tracer::AskLender(Process& process) {
   const bool ends = process.killed || process.detaching || process.dying_tid != 0;
   if (lender == nullptr && !ends && HasNewborn(process)) return AskLater(process);
   if (lender == nullptr || ends) {
-    if (ends) request.why = "the process ends, or is let go";
+    if (ends) {
+      request.why = process.killed_by_filter
+                        ? "the program was killed (SIGSYS): a seccomp filter of its own kills whoever calls clone"
+                        : "the process ends, or is let go";
+    }
     if (request.why.empty()) request.why = "it has no thread that could make another one";
     return EndRequest(process, Fail(Status{.zx = ZX_ERR_BAD_STATE, .what = request.why}));
   }
@@ -279,9 +292,23 @@ void Tracer::SendWith(Thread& thread, const arch::Registers& going, const arch::
   (void)ops_.SetOptions(thread.tid, OptionsOf(thread) | PTRACE_O_EXITKILL);
   (void)ops_.SetSignalMask(thread.tid, MaskOf(*errand));
   thread.errand = std::move(errand);
+  WaitForErrand(thread);
   // What the tracer itself has had restarted needs no decision of the kernel.
   const bool asks = arch::kRestartIsDecidedLater && thread.restarted == nullptr && arch::WillRunCall(back);
   CarryOn(thread, thread.errand->Begin(asks), 0);
+}
+
+void Tracer::WaitForErrand(Thread& thread) {
+  const auto look = [this, koid = thread.koid] {
+    Thread* still = tree_.FindThreadByKoid(koid);
+    if (still == nullptr || still->errand == nullptr) return;
+    Errand& errand = *still->errand;
+    errand.timer = 0;
+    if (errand.phase() != Errand::Phase::kInCall) return WaitForErrand(*still);
+    errand.overdue = true;
+    (void)ops_.Interrupt(still->tid);
+  };
+  thread.errand->timer = timers_.Add(clock_.NowNs() + kMaxCallNs, look);
 }
 
 // In a system call a thread is in none.
@@ -418,6 +445,7 @@ void Tracer::BringBack(Thread& thread, int signo) {
 void Tracer::EndAt(Thread& thread, Errand::Next next, PtraceStop stop) {
   if (next != Errand::Next::kStay) return CarryOn(thread, next, 0);
   const std::unique_ptr<Errand> errand = std::move(thread.errand);
+  timers_.Cancel(errand->timer);
   (void)ops_.SetRegisters(thread.tid, errand->registers);
   (void)ops_.SetSignalMask(thread.tid, errand->signal_mask);
   if (errand->signal) (void)ops_.SetSiginfo(thread.tid, *errand->signal);
@@ -439,10 +467,19 @@ void Tracer::EndAt(Thread& thread, Errand::Next next, PtraceStop stop) {
   for (const auto& then : errand->waiting) then();
 }
 
+// At its exit stop: for the call that it was to make for us.
+bool Tracer::IsKilledByFilter(const Thread& thread) {
+  uint64_t message = 0;
+  constexpr uint64_t kSignal = 0x7f;
+  return ops_.GetEventMessage(thread.tid, message).ok() && (message & kSignal) == SIGSYS;
+}
+
 // It dies, or another thread's exec has ended it.
 void Tracer::FailErrand(Thread& thread) {
   if (thread.errand != nullptr) {
+    if (IsKilledByFilter(thread)) thread.process->killed_by_filter = true;
     const std::unique_ptr<Errand> errand = std::move(thread.errand);
+    timers_.Cancel(errand->timer);
     errand->done(std::nullopt);
     for (const auto& then : errand->waiting) then();
     return;

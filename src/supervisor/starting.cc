@@ -19,7 +19,11 @@ constexpr int64_t kMaxErrno = 4096;
 Status WasKilled() { return {.zx = ZX_ERR_BAD_STATE, .what = "the thread was killed before it had its registers"}; }
 
 Status CannotSet(std::string_view why) {
-  return {.zx = ZX_ERR_NOT_SUPPORTED, .what = fmt::format("tp is a value that the kernel refuses, and {}", why)};
+  return {
+      .zx = ZX_ERR_NOT_SUPPORTED,
+      .what = fmt::format("tp, which is fs_base, or gs_base has a value that the kernel does not take from a tracer, "
+                          "and {}; values in the user half of the address space need none of this",
+                          why)};
 }
 
 }  // namespace

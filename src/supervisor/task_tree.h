@@ -143,6 +143,8 @@ struct Process {
   pid_t dying_tid = 0;       // the thread whose fatal signal has been told of; its death is everybody's. 0: none
   std::unique_ptr<ProcessHold> hold;
   std::deque<std::unique_ptr<ThreadRequest>> requests;  // the first one is being dealt with
+  // By a call that a thread of it made for us.
+  bool killed_by_filter = false;
 
   // Nothing of its program runs, or will run, before somebody starts it.
   [[nodiscard]] bool waits_for_start() const { return parked || at_exec == AtExec::kPark; }

@@ -37,8 +37,8 @@ Status RefusedBreakpoints(int error) {
       return {.zx = ZX_ERR_INVALID_ARGS,
               .sys_errno = error,
               .what =
-                  "the kernel refuses such a breakpoint: its address has to be a multiple of its length, an "
-                  "instruction's has length 1, and ports are not watched"};
+                  "the kernel refuses such a breakpoint: its address has to be a multiple of its length and below "
+                  "the end of what a program may have, an instruction's has length 1, and ports are not watched"};
   }
 }
 

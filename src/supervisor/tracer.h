@@ -238,6 +238,9 @@ class Tracer {
   void BringBack(Thread& thread, int signo);
   void EndAt(Thread& thread, Errand::Next next, PtraceStop stop);
   void FailErrand(Thread& thread);
+  // Breaks the call off that it makes, should that never return.
+  void WaitForErrand(Thread& thread);
+  [[nodiscard]] bool IsKilledByFilter(const Thread& thread);
 
   // ---- taking up and leaving (attach.cc) ----
   Process& NewProcess(pid_t pid, Job& job);

@@ -8,7 +8,7 @@ foreach(name kinds builds hostile worker)
   zx_test(report_${name}_test LABEL live TIMEOUT 300
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/report_${name}_test.cc ${own_kinds_of_${name}}
     LIBS zx_crash_capture)
-  target_compile_definitions(report_${name}_test PRIVATE
+  target_compile_definitions(report_${name}_test PRIVATE ZX_TIMEOUT_FACTOR=${ZX_TIMEOUT_FACTOR}
     ZX_TEST_TARGETS_DIR="${CMAKE_BINARY_DIR}/targets"
     ZX_TEST_CRASH_SOURCE="${CMAKE_SOURCE_DIR}/tests/targets/target_fault.c"
     ZX_TEST_CRASH_CXX_SOURCE="${CMAKE_SOURCE_DIR}/tests/targets/target_fault_cxx.cc"

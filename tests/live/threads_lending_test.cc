@@ -136,6 +136,23 @@ TEST_P(FilteredProgram, SaysThatItMayMakeNone) {
 
 INSTANTIATE_TEST_SUITE_P(Ways, FilteredProgram, testing::Values("errno", "trap", "zero"));
 
+TEST(ProgramWithAFilter, WhoseFilterAsksSomebodyWhoDoesNotAnswerGoesOn) {
+  StartedProgram program("unanswered");
+  zx::Thread made;
+  EXPECT_EQ(zx::Thread::create(program.process, "made", 4, 0, &made), ZX_ERR_TIMED_OUT);
+  EXPECT_NE(std::string(zxl_last_error()).find("does not answer"), std::string::npos) << zxl_last_error();
+  EXPECT_EQ(program.Ask().counter, 0);
+  program.ExpectEnd();
+}
+
+TEST(ProgramWithAFilter, WhoseFilterKillsIsKilledAndTheSentenceSaysSo) {
+  StartedProgram program("kill");
+  zx::Thread made;
+  EXPECT_EQ(zx::Thread::create(program.process, "made", 4, 0, &made), ZX_ERR_BAD_STATE);
+  EXPECT_NE(std::string(zxl_last_error()).find("SIGSYS"), std::string::npos) << zxl_last_error();
+  AwaitEnd(program.process);
+}
+
 // ---- threads that cannot -----------------------------------------------------------------------------------------------
 
 TEST(LentThread, InAVforkIsPassedOver) {

@@ -13,10 +13,13 @@ static uint32_t Next(void) {
   return state >> 8;
 }
 
+// Some machines have code in the same pages.
+enum { kAll = PROT_READ | PROT_WRITE | PROT_EXEC };
+
 static void Scribble(uintptr_t start, size_t bytes, unsigned count) {
   const uintptr_t first = start & ~(uintptr_t)4095;
   const uintptr_t end = (start + bytes + 4095) & ~(uintptr_t)4095;
-  if (bytes == 0 || mprotect((void*)first, end - first, PROT_READ | PROT_WRITE) != 0) return;
+  if (bytes == 0 || mprotect((void*)first, end - first, kAll) != 0) return;
   for (unsigned i = 0; i < count; ++i) ((unsigned char*)start)[Next() % bytes] = (unsigned char)Next();
 }
 

@@ -88,10 +88,25 @@ static int ForbidClone(uint32_t action) {
   return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
+// The filter asks a listener that never answers.
+static int LetClonesBeAskedFor(void) {
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const struct sock_fprog program = {.len = 4, .filter = code};
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) < 0;
+}
+
 int main(int argc, char** argv) {
   if (argc > 1 && strcmp(argv[1], "errno") == 0 && ForbidClone(SECCOMP_RET_ERRNO | 1) != 0) return 94;
   if (argc > 1 && strcmp(argv[1], "zero") == 0 && ForbidClone(SECCOMP_RET_ERRNO) != 0) return 96;
   if (argc > 1 && strcmp(argv[1], "trap") == 0 && ForbidClone(SECCOMP_RET_TRAP) != 0) return 95;
+  if (argc > 1 && strcmp(argv[1], "kill") == 0 && ForbidClone(SECCOMP_RET_KILL_PROCESS) != 0) return 97;
+  if (argc > 1 && strcmp(argv[1], "unanswered") == 0 && LetClonesBeAskedFor() != 0) return 98;
   char* stacks = mmap(NULL, (size_t)kStackBytes * kStacks, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stacks == MAP_FAILED) return 90;

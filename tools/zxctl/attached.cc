@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/proc_file.h"
+#include "supervisor/proc_facts.h"
 
 namespace zxctl {
 namespace {
@@ -23,6 +24,29 @@ Result<TaskId> FindTask(pid_t id) {
   if (process) return TaskId{.pid = static_cast<pid_t>(*process), .tid = id};
   return Fail(Status{.zx = ZX_ERR_NOT_FOUND, .what = fmt::format("there is no process or thread {} here", id)});
 }
+
+pid_t LiveThread(pid_t pid) {
+  for (const pid_t tid : ReadThreadIds(pid)) {
+    const auto facts = ReadTaskFacts(tid);
+    if (facts && !facts->IsZombie()) return tid;
+  }
+  return pid;
+}
+
+Status Explain(pid_t pid, Status status) {
+  const auto facts = ReadTaskFacts(LiveThread(pid));
+  if (facts && !facts->IsZombie()) return status;
+  return {.zx = ZX_ERR_NOT_FOUND, .what = fmt::format("process {} has ended", pid)};
+}
+
+NoJobControl::NoJobControl() {
+  sigset_t stops;
+  sigemptyset(&stops);
+  for (const int signo : {SIGTSTP, SIGTTIN, SIGTTOU}) sigaddset(&stops, signo);
+  pthread_sigmask(SIG_BLOCK, &stops, &before_);
+}
+
+NoJobControl::~NoJobControl() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
 Result<AttachedProcess> AttachedProcess::Attach(pid_t pid) {
   const auto job = zx::Job::default_job();

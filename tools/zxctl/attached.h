@@ -3,6 +3,7 @@
 // However zxctl ends, by a signal too, its tracer lets go of everything: nothing here has to be undone for that.
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 #include <zxtask/zx.h>
 
@@ -19,6 +20,25 @@ struct TaskId {
 };
 // NOT_FOUND.
 [[nodiscard]] Result<TaskId> FindTask(pid_t id);
+
+// A thread of it whose files in /proc can be read: those of the first cannot when that has exited before the others. `pid` where
+// there is none.
+[[nodiscard]] pid_t LiveThread(pid_t pid);
+// "process 71 has ended", if it has: who dies while it is looked at makes this and that fail, and all for one reason.
+[[nodiscard]] Status Explain(pid_t pid, Status status);
+
+// While it is there, the terminal's keys, and what else stops a whole job, stop nobody here: others stand still for us. Of the
+// thread that has it.
+class NoJobControl {
+ public:
+  NoJobControl();
+  ~NoJobControl();
+  NoJobControl(const NoJobControl&) = delete;
+  NoJobControl& operator=(const NoJobControl&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 // The library's sentence about the call that has just failed.
 [[nodiscard]] Status LastError(zx_status_t status);

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "attached.h"
+#include "base/proc_file.h"
 #include "cli/complain.h"
 #include "cli/option_kinds.h"
 #include "cli/print.h"
@@ -34,6 +35,7 @@ struct Request {
   const RegisterKind& kind;
   std::vector<Assignment> assignments;
   int64_t timeout_ns = 0;
+  std::string program;  // ProgramOf() when the names were looked up
 };
 
 // What became of one thread.
@@ -41,7 +43,8 @@ struct ThreadAnswer {
   pid_t tid = 0;
   std::string name;
   std::optional<RegisterValues> values;
-  std::string error;  // empty if there are values
+  std::string error;  // empty if there are values, or it has ended
+  bool has_ended = false;
 };
 
 // ---- --set -----------------------------------------------------------------------------------------------------------
@@ -59,7 +62,7 @@ std::string TooWide(const arch::RegisterField& field, const std::string& text) {
 // What is wrong with a word after --set; empty if nothing is.
 std::string WhyNoSet(const std::string& text, const RegisterKind& kind) {
   const auto [name, value] = SplitSet(text);
-  if (value.empty()) return fmt::format("'{}' is not of the form NAME=VALUE", text);
+  if (name.empty() || value.empty()) return fmt::format("'{}' is not of the form NAME=VALUE", text);
   const arch::RegisterField* field = kind.Find(name);
   if (field == nullptr) {
     return fmt::format("there is no register {}; there are {} (--kind {})", name, kind.List(), kind.name);
@@ -89,7 +92,13 @@ Result<std::vector<std::byte>> ResolveSet(pid_t pid, const arch::RegisterField& 
   if (auto bytes = ParseHex(text, field)) return std::move(*bytes);
   const auto value = ResolveValue(pid, text, ValueUse::kAny);
   if (!value) return Fail(value.error());
-  if (auto bytes = BytesOf(*value, field)) return std::move(*bytes);
+  if (auto bytes = BytesOf(*value, field)) {
+    // A negative number is one at any width.
+    const bool is_negative = text.starts_with('-');
+    if (is_negative && bytes->size() > sizeof(*value))
+      std::fill(bytes->begin() + sizeof(*value), bytes->end(), std::byte{0xff});
+    return std::move(*bytes);
+  }
   return Fail(Status{.zx = ZX_ERR_INVALID_ARGS, .what = TooWide(field, text)});
 }
 
@@ -103,6 +112,13 @@ Result<std::vector<Assignment>> ResolveSets(pid_t pid, const RegisterKind& kind,
     assignments.push_back({.field = field, .value = std::move(*value)});
   }
   return assignments;
+}
+
+// What becomes another when the process executes a program: names stand for other addresses then.
+std::string ProgramOf(pid_t pid) {
+  constexpr size_t kMaxBytes = 4096;
+  const auto auxv = ReadFile(fmt::format("/proc/{}/auxv", LiveThread(pid)), kMaxBytes);
+  return auxv ? *auxv : std::string();
 }
 
 // ---- threads that stand ----------------------------------------------------------------------------------------------
@@ -148,19 +164,21 @@ Result<AttachedThread> FindThread(const AttachedProcess& process, pid_t tid) {
 }
 
 ThreadAnswer ReadThread(const AttachedThread& thread, const Request& request) {
-  ThreadAnswer answer{.tid = thread.tid, .name = {}, .values = std::nullopt, .error = {}};
+  ThreadAnswer answer{.tid = thread.tid, .name = {}, .values = std::nullopt, .error = {}, .has_ended = false};
   if (const auto name = ReadTaskName(thread.tid)) answer.name = name->name;
   zx_signals_t signals = 0;
   (void)thread.thread.wait_one(0, 0, &signals);
   if ((signals & ZX_THREAD_TERMINATED) != 0) {
-    answer.error = "it has ended";
+    answer.has_ended = true;
   } else if ((signals & ZX_THREAD_SUSPENDED) == 0) {
     answer.error = fmt::format(
         "it does not stop in time: it waits where nothing interrupts it (/proc/{}/task/{}/wchan names the "
-        "place; a vfork, or a device), or for a CPU; --timeout gives it more time",
+        "place; a vfork, a device, or a frozen cgroup), or for a CPU; --timeout gives it more time",
         request.task.pid, thread.tid);
   } else if (auto values = RegisterValues::Read(thread.thread, request.kind)) {
     answer.values = std::move(*values);
+  } else if (thread.thread.wait_one(ZX_THREAD_TERMINATED, 0, &signals) == ZX_OK) {
+    answer.has_ended = true;
   } else {
     answer.error = values.error().ToString();
   }
@@ -170,6 +188,11 @@ ThreadAnswer ReadThread(const AttachedThread& thread, const Request& request) {
 ThreadAnswer SetAndRead(const AttachedThread& thread, const Request& request) {
   ThreadAnswer answer = ReadThread(thread, request);
   if (!answer.values || request.assignments.empty()) return answer;
+  if (ProgramOf(request.task.pid) != request.program) {
+    answer.values.reset();
+    answer.error = "the process has executed another program meanwhile; nothing was set";
+    return answer;
+  }
   for (const Assignment& assignment : request.assignments) answer.values->Set(*assignment.field, assignment.value);
   if (const auto written = answer.values->Write(thread.thread); !written) {
     answer.values.reset();
@@ -184,10 +207,10 @@ ThreadAnswer SetAndRead(const AttachedThread& thread, const Request& request) {
 
 using Answers = std::vector<ThreadAnswer>;
 
-Result<Answers> OfOneThread(const AttachedProcess& process, const Request& request) {
+// What is suspended stays so until `token` is closed.
+Result<Answers> OfOneThread(const AttachedProcess& process, const Request& request, zx::SuspendToken& token) {
   const auto thread = FindThread(process, request.task.tid);
   if (!thread) return Fail(thread.error());
-  zx::SuspendToken token;
   if (const zx_status_t status = thread->thread.suspend(&token); status != ZX_OK) return Fail(LastError(status));
   (void)AwaitStop(thread->thread, zx_deadline_after(request.timeout_ns));
   Answers answers;
@@ -203,8 +226,7 @@ Status WhichThread(pid_t pid, size_t threads) {
                           pid, threads, pid)};
 }
 
-Result<Answers> OfAllThreads(const AttachedProcess& process, const Request& request) {
-  zx::SuspendToken token;
+Result<Answers> OfAllThreads(const AttachedProcess& process, const Request& request, zx::SuspendToken& token) {
   // Nothing is stopped for what is refused anyway.
   auto threads = process.Threads();
   if (threads && (request.assignments.empty() || threads->size() == 1)) {
@@ -223,14 +245,23 @@ Result<Answers> Ask(const TaskId& task, const RegsOptions& options, const Regist
   // Before anything else: whoever may not trace it may not look for its names either.
   auto process = AttachedProcess::Attach(task.pid);
   if (!process) return Fail(process.error());
+  const std::string program = ProgramOf(task.pid);
   auto assignments = ResolveSets(task.pid, kind, options.sets);
   if (!assignments) return Fail(assignments.error());
-  const Request request{task, kind, std::move(*assignments), options.timeout_ns};
+  const Request request{task, kind, std::move(*assignments), options.timeout_ns, program};
   const bool one = options.one_thread || task.tid != task.pid;
-  auto answers = one ? OfOneThread(*process, request) : OfAllThreads(*process, request);
+  const NoJobControl standing;
+  // What was set may be good only while it is suspended: a trap after the next instruction ends as the process is let go.
+  zx::SuspendToken token;
+  auto answers = one ? OfOneThread(*process, request, token) : OfAllThreads(*process, request, token);
   // Before anything is printed: who reads that may be slow. What it has ended of meanwhile is its own affair.
   (void)process->LetGo();
-  return answers;
+  if (!answers) return answers;
+  // Threads come and go.
+  std::erase_if(*answers, [](const ThreadAnswer& answer) { return answer.has_ended; });
+  if (!answers->empty()) return answers;
+  return Fail(Status{.zx = ZX_ERR_NOT_FOUND,
+                     .what = fmt::format("{} {} has ended", one ? "thread" : "process", one ? task.tid : task.pid)});
 }
 
 // ---- output ----------------------------------------------------------------------------------------------------------
@@ -296,7 +327,7 @@ int Regs(const RegsOptions& options) {
   const RegisterKind kind(options.kind);
   const auto answers = task ? Ask(*task, options, kind) : Fail(task.error());
   if (!answers) {
-    Complain(answers.error().ToString());
+    Complain((task ? Explain(task->pid, answers.error()) : answers.error()).ToString());
     return 1;
   }
   if (options.json) {
@@ -305,7 +336,9 @@ int Regs(const RegsOptions& options) {
     PrintText(*answers);
   }
   const bool all = std::all_of(answers->begin(), answers->end(), [](const auto& answer) { return answer.values; });
-  return EndOutput(all ? 0 : 1);
+  const int status = EndOutput(all ? 0 : 1);
+  if (status > 1 && all && !options.sets.empty()) Complain("the registers were set all the same");
+  return status;
 }
 
 }  // namespace zxctl

@@ -57,7 +57,7 @@ Result<void> CheckMapped(pid_t pid, const arch::StartRegs& regs) {
         "; the thread would fault at once, and the process die of it unless it handles that (--unchecked starts it)";
     return Fail(Status{.zx = ZX_ERR_INVALID_ARGS, .what = std::move(what)});
   };
-  const auto text = ReadFile(fmt::format("/proc/{}/maps", pid), kMaxMapsBytes);
+  const auto text = ReadFile(fmt::format("/proc/{}/maps", LiveThread(pid)), kMaxMapsBytes);
   if (!text) return Fail(text.error());
   const std::vector<report::Mapping> maps = report::ParseMaps(*text);
   const report::Mapping* code = report::FindMapping(maps, regs.pc);
@@ -73,13 +73,20 @@ Result<void> CheckMapped(pid_t pid, const arch::StartRegs& regs) {
 }
 
 // The id of the thread.
-Result<pid_t> StartIn(const AttachedProcess& process, const arch::StartRegs& regs) {
+Result<pid_t> StartIn(const AttachedProcess& process, pid_t pid, const StartThreadOptions& options) {
+  // It is made before anything is looked up: a program that is executed meanwhile ends it, and is spared a thread at addresses
+  // that were another program's.
   zx::Thread thread;
   zx_status_t status = zx::Thread::create(process.process(), "", 0, 0, &thread);
   if (status != ZX_OK) return Fail(LastError(status));
   pid_t tid = 0;
   if (status = thread.get_pid(&tid); status != ZX_OK) return Fail(LastError(status));
-  status = thread.start_regs(regs.pc, regs.sp, regs.arg1, regs.arg2, regs.tp, regs.abi_reg);
+  const auto regs = Resolve(pid, options);
+  if (!regs) return Fail(regs.error());
+  if (!options.unchecked) {
+    if (const auto mapped = CheckMapped(pid, *regs); !mapped) return Fail(mapped.error());
+  }
+  status = thread.start_regs(regs->pc, regs->sp, regs->arg1, regs->arg2, regs->tp, regs->abi_reg);
   if (status != ZX_OK) return Fail(LastError(status));
   return tid;
 }
@@ -89,15 +96,10 @@ Result<std::string> Start(const StartThreadOptions& options) {
   if (!task) return Fail(task.error());
   // Before anything else: whoever may not trace it may not look for its names either.
   auto process = AttachedProcess::Attach(task->pid);
-  if (!process) return Fail(process.error());
-  const auto regs = Resolve(task->pid, options);
-  if (!regs) return Fail(regs.error());
-  if (!options.unchecked) {
-    if (const auto mapped = CheckMapped(task->pid, *regs); !mapped) return Fail(mapped.error());
-  }
+  if (!process) return Fail(Explain(task->pid, process.error()));
   const auto name = ReadTaskName(task->pid);
-  const auto tid = StartIn(*process, *regs);
-  if (!tid) return Fail(tid.error());
+  const auto tid = StartIn(*process, task->pid, options);
+  if (!tid) return Fail(Explain(task->pid, tid.error()));
   std::string done =
       fmt::format("thread {} started in {}", *tid, name ? name->ToString() : fmt::format("process {}", task->pid));
   if (const auto gone = process->LetGo(); !gone) {
@@ -135,7 +137,9 @@ int StartThread(const StartThreadOptions& options) {
   const auto done = Start(options);
   if (done) {
     Print("{}\n", *done);
-    return EndOutput(0);
+    const int status = EndOutput(0);
+    if (status != 0) Complain(*done);
+    return status;
   }
   Complain(done.error().ToString());
   return 1;

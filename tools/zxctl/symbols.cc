@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "attached.h"
 #include "base/unique_fd.h"
 #include "client/tracer_process.h"
 #include "supervisor/proc_facts.h"
@@ -101,7 +102,7 @@ Result<std::vector<FoundSymbol>> FindSymbols(pid_t pid, const ValueText& text) {
   const auto helper = FindHelper("zxtask-report");
   if (!helper) return Fail(helper.error());
   const auto output =
-      OutputOf({*helper, "--symbol=" + text.name, "--module=" + text.module, fmt::format("--pid={}", pid)});
+      OutputOf({*helper, "--symbol=" + text.name, "--module=" + text.module, fmt::format("--pid={}", LiveThread(pid))});
   if (!output) return Fail(output.error());
   auto symbols = ParseAnswer(*output);
   if (!symbols) {
@@ -128,7 +129,8 @@ std::string Ambiguous(const ValueText& text, const std::vector<FoundSymbol>& sym
   const bool one_module = std::all_of(symbols.begin(), symbols.end(), same_module);
   std::string list;
   for (size_t i = 0; i < std::min(symbols.size(), kMaxListed); ++i) {
-    list += fmt::format("{}{:#x} in {}", i == 0 ? "" : ", ", symbols[i].address, FileOf(symbols[i].module));
+    list += fmt::format("{}{:#x} in {}{}", i == 0 ? "" : ", ", symbols[i].address, FileOf(symbols[i].module),
+                        symbols[i].resolver ? " (which only chooses the function, as the program starts)" : "");
   }
   if (symbols.size() > kMaxListed) list += ", …";
   const std::string remedy = one_module
