@@ -228,6 +228,18 @@ TEST(RegsSet, ChangesWhatTheThreadHas) {
   program.ExpectChanged(2);
 }
 
+TEST(RegsSet, OfATrapAfterTheNextInstructionEndsAsTheProcessIsLetGo) {
+  if (kTrapAfterNext == nullptr) GTEST_SKIP() << "no register of a program's has it";
+  for (const bool alone : {false, true}) {
+    Answering program("wait");
+    Argv words = {"regs", "--set", kTrapAfterNext, program.id()};
+    if (alone) words.emplace_back("--thread");
+    ExpectDone(Zxctl(words));
+    program.ExpectAnswer();
+    program.ExpectEnd();
+  }
+}
+
 TEST(RegsSet, MovesAThreadToAFunctionByItsName) {
   ChildProcess child({TargetPath("target_start")}, {.keep_stdin_open = true});
   ASSERT_TRUE(child.ReadLine());

@@ -118,6 +118,15 @@ TEST(StartThread, TakesTheIdOfAnyThreadForItsProcess) {
   program.ExpectEnd();
 }
 
+// Its files in /proc are empty.
+TEST(StartThread, InAProcessWhoseFirstThreadHasExited) {
+  Startable program("headless");
+  ASSERT_TRUE(WaitUntil([&] { return StateOf(program.pid()) == 'Z'; }));
+  program.StartedTid(program.Start("thread_entry", {"--arg1", "3", "--arg2", "7"}));
+  EXPECT_TRUE(WaitUntil([&] { return program.Ask().second == 21; }));
+  program.ExpectEnd();
+}
+
 TEST(StartThread, SetsEveryRegisterThatIsGiven) {
   Startable program;
   const pid_t tid = program.StartedTid(program.Start(

@@ -38,6 +38,9 @@ inline constexpr const char* kVectorKind = "vector";
 inline constexpr const char* kSecondVectorName = "v1";
 inline constexpr const char* kPcName = "pc";
 
+// Makes a thread trap after its next instruction; null where no register that a program has does that.
+inline constexpr const char* kTrapAfterNext = nullptr;
+
 // The address that a report about a page fault tells.
 [[nodiscard]] inline uint64_t FaultAddressOf(const zx_exception_arch_t& context) { return context.arm_64.far; }
 

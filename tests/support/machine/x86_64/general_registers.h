@@ -36,6 +36,9 @@ inline constexpr const char* kVectorKind = "vector";
 inline constexpr const char* kSecondVectorName = "ymm1";
 inline constexpr const char* kPcName = "rip";
 
+// Makes a thread trap after its next instruction; null where no register that a program has does that.
+inline constexpr const char* kTrapAfterNext = "rflags=0x302";
+
 // The address that a report about a page fault tells.
 [[nodiscard]] inline uint64_t FaultAddressOf(const zx_exception_arch_t& context) { return context.x86_64.cr2; }
 
