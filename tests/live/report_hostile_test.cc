@@ -10,14 +10,16 @@
 #include "base/unique_fd.h"
 #include "support/crash_capture.h"
 #include "support/crash_expect.h"
+#include "support/supervised.h"
 #include "support/temp_dir.h"
 
 namespace zxctl::test {
 namespace {
 
-// What a report may take where the preset is not slow, and where it is. An emulated processor is given fewer files.
+// What a report may take where the preset is not slow, and where it is.
 constexpr int64_t kBudgetNs = 4'000'000'000 * ZX_TIMEOUT_FACTOR;
-constexpr uint32_t kSeeds = ZX_TIMEOUT_FACTOR < 10 ? 200 : 20;
+
+uint32_t Seeds() { return IsEmulated() ? 20 : 200; }
 
 // Overwrites bytes of the sections that only the report reads. The first pages and the code are what the program runs on.
 void Damage(const std::string& path, uint32_t seed) {
@@ -47,7 +49,7 @@ void ReplaceByDamaged(const TempDir& dir, const std::string& program, uint32_t s
 
 TEST(ReportHostile, DamagedFilesNeverHangOrCrashTheReport) {
   uint32_t named = 0;
-  for (uint32_t seed = 1; seed <= kSeeds; ++seed) {
+  for (uint32_t seed = 1; seed <= Seeds(); ++seed) {
     const TempDir dir;
     const std::string program = dir.Path("target_fault");
     std::filesystem::copy_file(std::string(ZX_TEST_TARGETS_DIR) + "/target_fault", program);
@@ -67,7 +69,7 @@ TEST(ReportHostile, DamagedFilesNeverHangOrCrashTheReport) {
 
 // The program's own memory lies too: ELF headers, notes, unwind tables.
 TEST(ReportHostile, ScribbledHeadersInMemoryNeverHangOrCrashTheReport) {
-  for (uint32_t seed = 1; seed <= kSeeds; ++seed) {
+  for (uint32_t seed = 1; seed <= Seeds(); ++seed) {
     const Captured captured = CaptureCrash(
         {std::string(ZX_TEST_TARGETS_DIR) + "/target_fault_scribble", std::to_string(seed)}, {.budget_ns = kBudgetNs});
     ASSERT_EQ(captured.reporter_status, 0) << "seed " << seed << ": " << captured.output;

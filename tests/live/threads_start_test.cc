@@ -77,6 +77,26 @@ TEST(CreatedThread, OfADeadProcessCannotBeStarted) {
   EXPECT_EQ(thread.start(program.at("exiter"), program.Stack(), 0, 0), ZX_ERR_BAD_STATE);
 }
 
+// Whoever waits for its end is told.
+TEST(CreatedThread, EndsWithItsProcessWhenItIsKilledAndWhenItIsLetGo) {
+  enum class Way { kKilled, kProcessKilled, kLetGo };
+  for (const Way way : {Way::kKilled, Way::kProcessKilled, Way::kLetGo}) {
+    SCOPED_TRACE(static_cast<int>(way));
+    StartedProgram program;
+    const zx::Thread thread = program.Create();
+    const zx_status_t ended = way == Way::kKilled          ? thread.kill()
+                              : way == Way::kProcessKilled ? program.process.kill()
+                                                           : program.process.detach();
+    ASSERT_EQ(ended, ZX_OK) << zxl_last_error();
+    AwaitExit(thread);
+    EXPECT_EQ(StateOf(thread), ZX_THREAD_STATE_DEAD);
+    zx::SuspendToken token;
+    EXPECT_EQ(thread.suspend(&token), ZX_ERR_BAD_STATE);
+    EXPECT_EQ(thread.start(program.at("entry"), program.Stack(), 1, 1), ZX_ERR_BAD_STATE);
+    if (way != Way::kProcessKilled) program.ExpectEnd();
+  }
+}
+
 TEST(CreatedThread, CannotBeMadeInADeadProcess) {
   StartedProgram program;
   ASSERT_EQ(program.process.kill(), ZX_OK);

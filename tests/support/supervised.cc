@@ -8,6 +8,15 @@
 
 namespace zxctl::test {
 
+namespace {
+
+bool IsSet(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value == '1';
+}
+
+}  // namespace
+
 std::string ZxctlPath() {
   const char* other = std::getenv("ZX_TEST_ZXCTL");
   return other != nullptr ? other : ZX_TEST_BIN_DIR "/zxctl";
@@ -17,10 +26,9 @@ std::string TargetPath(const std::string& name) { return ZX_TEST_TARGETS_DIR "/"
 
 std::string SourcePath(const std::string& name) { return ZX_TEST_SOURCE_DIR "/" + name; }
 
-int Scaled(int full, int quick) {
-  const char* soak = std::getenv("ZX_SOAK");
-  return soak != nullptr && *soak == '1' ? full : quick;
-}
+int Scaled(int full, int quick) { return IsSet("ZX_SOAK") ? full : quick; }
+
+bool IsEmulated() { return IsSet("ZX_EMULATED"); }
 
 Argv Supervised(const Argv& argv, const Argv& flags) {
   Argv words = {ZxctlPath(), "run"};

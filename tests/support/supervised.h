@@ -17,6 +17,9 @@ namespace zxctl::test {
 // The whole count with ZX_SOAK=1 in the environment, otherwise the short one.
 [[nodiscard]] int Scaled(int full, int quick);
 
+// Whether the processor is emulated (ZX_EMULATED=1 in the environment): what takes a second elsewhere takes a minute there.
+[[nodiscard]] bool IsEmulated();
+
 // zxctl run FLAGS -- argv
 [[nodiscard]] Argv Supervised(const Argv& argv, const Argv& flags = {});
 
