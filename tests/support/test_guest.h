@@ -1,4 +1,5 @@
-// A guest of the tests: memory at 0 with page tables for long mode, code that the tests bring, and one VCPU on the calling thread.
+// A guest of the tests: memory at 0 with the page tables that its machine begins with, code that the tests bring, and one VCPU on
+// the calling thread.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -20,7 +21,7 @@ struct GuestCode {
 };
 // GUEST_CODE(name, "instructions") makes `name` a GuestCode.
 #define GUEST_CODE(name, text)                                                                                       \
-  __asm__(".pushsection .rodata\n.globl code_" #name "\ncode_" #name ":\n" text "\n.globl end_" #name "\nend_" #name \
+  __asm__(".pushsection .rodata\n.balign 8\n.globl code_" #name "\ncode_" #name ":\n" text "\n.globl end_" #name "\nend_" #name \
           ":\n.popsection\n");                                                                                       \
   extern "C" const uint8_t code_##name[];                                                                            \
   extern "C" const uint8_t end_##name[];                                                                             \
