@@ -23,6 +23,7 @@ constexpr uint64_t kControl = 0x0;
 constexpr uint64_t kGroup = 0x80;
 constexpr uint64_t kEnable = 0x100;
 constexpr uint64_t kPending = 0x200;
+constexpr uint64_t kActive = 0x300;
 constexpr uint64_t kInactive = 0x380;
 constexpr uint64_t kTrigger = 0xc00;
 constexpr uint64_t kRoute = 0x6000;
@@ -31,6 +32,8 @@ constexpr uint64_t kPrivatePage = 0x1'0000;
 constexpr uint32_t kControlGroup1 = 2;
 constexpr uint32_t kAll = ~0U;
 constexpr uint32_t kEdge = 0xaaaa'aaaa;
+// Of a VCPU's own: 16 to 31, and KVM does not let that be changed.
+constexpr uint32_t kLevelTriggered = 0xffff'0000;
 
 // ICC registers, by their encoding.
 constexpr uint64_t Interface(uint64_t crn, uint64_t crm, uint64_t op2) { return 3U << 14 | crn << 7 | crm << 3 | op2; }
@@ -204,9 +207,16 @@ int GuestBoard::Raise(uint32_t index, InterruptSet& interrupts) {
 // What is written is what is pending: whatever comes between reading and writing would be lost, so nobody runs.
 int GuestBoard::RaisePrivate(uint32_t index, uint32_t vectors) {
   return WhileQuiet([this, index, vectors] {
+    const auto get = [this, index](uint64_t offset, uint32_t* out) {
+      return controller_->Get(KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, Of(index, kPrivatePage + offset), out);
+    };
     uint32_t pending = 0;
-    const int error =
-        controller_->Get(KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, Of(index, kPrivatePage + kPending), &pending);
+    uint32_t active = 0;
+    int error = get(kPending, &pending);
+    if (error == 0) error = get(kActive, &active);
+    // At its end KVM would forget a level-triggered one that was raised during it: for KVM it has ended then.
+    active &= vectors & kLevelTriggered;
+    if (error == 0 && active != 0) error = SetPrivate(*controller_, index, kInactive, active);
     return error == 0 ? SetPrivate(*controller_, index, kPending, pending | vectors) : error;
   });
 }
@@ -214,14 +224,21 @@ int GuestBoard::RaisePrivate(uint32_t index, uint32_t vectors) {
 int GuestBoard::RaiseShared(uint32_t index, uint32_t vector) {
   const std::lock_guard lock(lock_);
   if (routes_[vector] != index) {
-    const auto change = [this, index, vector] { return SetShared(*controller_, kRoute + vector * 8, index); };
-    int error = change();
-    if (error == EBUSY) error = WhileQuiet(change);
-    if (error != 0) return error;
+    if (const int error = WhileQuiet([this, index, vector] { return Route(index, vector); }); error != 0) return error;
     routes_[vector] = static_cast<uint8_t>(index);
   }
   kvm_irq_level line = {.irq = KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT | vector, .level = 1};
   return vm_.Control(KVM_IRQ_LINE, &line);
+}
+
+int GuestBoard::Route(uint32_t index, uint32_t vector) {
+  const uint64_t word = vector / kInWord * 4;
+  const uint32_t bit = 1U << vector % kInWord;
+  uint32_t active = 0;
+  int error = controller_->Get(KVM_DEV_ARM_VGIC_GRP_DIST_REGS, kActive + word, &active);
+  // It would stay with the VCPU that has not told its end.
+  if (error == 0 && (active & bit) != 0) error = SetShared(*controller_, kInactive + word, bit);
+  return error == 0 ? SetShared(*controller_, kRoute + vector * 8, index) : error;
 }
 
 }  // namespace zxctl::arch

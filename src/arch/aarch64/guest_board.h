@@ -46,6 +46,7 @@ class GuestBoard {
   [[nodiscard]] int ForgetShared(uint32_t index);
   [[nodiscard]] int RaisePrivate(uint32_t index, uint32_t vectors);
   [[nodiscard]] int RaiseShared(uint32_t index, uint32_t vector);
+  [[nodiscard]] int Route(uint32_t index, uint32_t vector);
   // Does `change` while no VCPU is anywhere in KVM; from its beginning as long as it gives EBUSY.
   [[nodiscard]] int WhileQuiet(const std::function<int()>& change);
 

@@ -98,6 +98,23 @@ TEST_F(ArmInterrupts, EveryVectorComesOnce) {
   EXPECT_EQ(guest_->Resume(), ZX_ERR_CANCELED);
 }
 
+// While the guest is in its handler for it, too: before the end of the former one is told.
+TEST_F(ArmInterrupts, OnceMoreBeforeItsEnd) {
+  REQUIRE_GUESTS();
+  Start(kSpins);
+  ExpectReady();
+  for (const uint32_t vector : {5U, 20U, 64U}) {
+    Raise(vector);
+    for (int i = 0; i < 20; ++i) {
+      ExpectTaken(vector);
+      Raise(vector);
+    }
+    ExpectTaken(vector);
+    zx_vcpu_kick(guest_->vcpu());
+    EXPECT_EQ(guest_->Resume(), ZX_ERR_CANCELED);
+  }
+}
+
 // From another thread, whatever the guest does.
 void WakeUp(ArmGuest& guest) {
   for (const uint32_t vector : {5U, 20U, 64U, 5U, 64U}) {

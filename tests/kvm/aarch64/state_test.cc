@@ -44,9 +44,11 @@ TEST(ArmState, ItsBeginning) {
   EXPECT_EQ(state.x[25], 0U);
 }
 
+GUEST_CODE(kEndAfresh, "1: mov x30, #0x10000000\n str wzr, [x30]\n b 1b\n");
+
 TEST(ArmState, WhatIsWrittenIsThere) {
   REQUIRE_GUESTS();
-  ArmGuest guest(kEnd);
+  ArmGuest guest(kEndAfresh);
   std::mt19937_64 random(3);
   for (int i = 0; i < 200; ++i) {
     zx_vcpu_state_t state = {};
