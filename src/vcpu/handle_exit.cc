@@ -50,9 +50,10 @@ ExitAction HandleUndescribed(const kvm_run& page, const GuestView& guest) {
   const GuestPlace place = guest.AtMemory(access.address);
   if (place.trap != nullptr) {
     return {.status = ZX_ERR_IO_DATA_INTEGRITY,
-            .why = "the guest touched a trap with an instruction that the processor does not describe (of a pair, of a "
-                   "vector, an atomic one, or one that changes its base register): let it use a plain load or store "
-                   "of one register"};
+            .why =
+                "the guest touched a trap with an instruction that the processor does not describe (of a pair, of a "
+                "vector, an atomic one, or one that changes its base register): let it use a plain load or store "
+                "of one register"};
   }
   const bool write = access.kind == ZXL_VCPU_ACCESS_STORE;
   if (place.mapped && (!write || place.writable)) return {.kind = Kind::kRunAgain};

@@ -120,9 +120,8 @@ class LinuxKvm final : public Kvm {
 std::string WhyNot(const char* path, int error) {
   switch (error) {
     case ENOENT:
-      return fmt::format(
-          "there is no {}: {}, or, within a virtual machine, ask its owner for nested virtualization", path,
-          arch::kHowToHaveKvm);
+      return fmt::format("there is no {}: {}, or, within a virtual machine, ask its owner for nested virtualization",
+                         path, arch::kHowToHaveKvm);
     case EACCES:
     case EPERM:
       return fmt::format("{} may not be opened: add the user to the group kvm, or run as root", path);
@@ -142,7 +141,8 @@ Result<void> CheckKvm(Kvm& kvm) {
 
 Result<std::shared_ptr<Kvm>> OpenKvm(const char* path) {
   if (!arch::kHasGuests) {
-    return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "there are no guests on this machine: x86-64 and arm64 have them"});
+    return Fail(
+        Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "there are no guests on this machine: x86-64 and arm64 have them"});
   }
   UniqueFd fd(open(path, O_RDWR | O_CLOEXEC));
   if (!fd.valid()) {

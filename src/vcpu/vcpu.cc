@@ -313,9 +313,10 @@ Vcpu::Outcome Vcpu::FailAtExit(zx_status_t status, std::string_view why) {
   const GuestAccess access = AccessOf(kvm_->page());
   if (access.kind == ZXL_VCPU_ACCESS_NONE) return FailWith(status, why);
   const std::string_view behind = access.is_behind() ? ", behind it" : "";
-  return EndWith(status,
-                 fmt::format("{}: {}; {} is {:#x}{}", why, access.ToString(), arch::kPcName, cpu_.LastSnapshot().pc, behind),
-                 access);
+  return EndWith(
+      status,
+      fmt::format("{}: {}; {} is {:#x}{}", why, access.ToString(), arch::kPcName, cpu_.LastSnapshot().pc, behind),
+      access);
 }
 
 Vcpu::Outcome Vcpu::FailWith(zx_status_t status, std::string_view why) {

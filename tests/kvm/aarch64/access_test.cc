@@ -39,15 +39,15 @@ GUEST_CODE(kStores, R"(
   str x30, [x1]
   strb wzr, [x1]
   str xzr, [x1]
-)" GUEST_END
-           "\n.ltorg\n");
+)" GUEST_END "\n.ltorg\n");
 
 TEST(ArmAccess, StoresOfEveryWidth) {
   REQUIRE_GUESTS();
   ArmGuest guest(kStores);
-  const std::vector<Access> wanted = {{1, 1, 3},    {2, 2, 3},    {4, 4, 3},    {8, 8, 3},  {17, 1, 3}, {18, 2, 3}, {20, 4, 3},
-                                      {24, 8, 3},   {0x20, 1, 3}, {0x20, 2, 3}, {0x20, 4, 3}, {0x20, 8, 3}, {40, 8, 3}, {0, 1, 3},
-                                      {0, 2, 3},    {0, 4, 3},    {0, 8, 3},    {0, 8, 30},  {0, 1, 31}, {0, 8, 31}};
+  const std::vector<Access> wanted = {{1, 1, 3},    {2, 2, 3},    {4, 4, 3},  {8, 8, 3},    {17, 1, 3},
+                                      {18, 2, 3},   {20, 4, 3},   {24, 8, 3}, {0x20, 1, 3}, {0x20, 2, 3},
+                                      {0x20, 4, 3}, {0x20, 8, 3}, {40, 8, 3}, {0, 1, 3},    {0, 2, 3},
+                                      {0, 4, 3},    {0, 8, 3},    {0, 8, 30}, {0, 1, 31},   {0, 8, 31}};
   guest.SetX(30, 0x1234'5678'9abc'def0);
   for (size_t i = 0; i < wanted.size(); ++i) {
     const auto& mem = guest.Next();
@@ -87,16 +87,28 @@ GUEST_CODE(kLoads, R"(
   b 1b
 )");
 
-constexpr Access kLoaded[] = {{1, 1, 3},        {2, 2, 3},  {4, 4, 3},        {8, 8, 3},    {1, 1, 3, true},    {1, 1, 3, true},
-                              {2, 2, 3, true},  {2, 2, 3, true}, {4, 4, 3, true}, {17, 1, 3},   {20, 4, 3, true},   {0x20, 2, 3},
-                              {0x20, 1, 3, true}, {40, 8, 3}, {0, 1, 3},        {0, 8, 3},    {0, 8, 3}};
+constexpr Access kLoaded[] = {{1, 1, 3},        {2, 2, 3},       {4, 4, 3},          {8, 8, 3},       {1, 1, 3, true},
+                              {1, 1, 3, true},  {2, 2, 3, true}, {2, 2, 3, true},    {4, 4, 3, true}, {17, 1, 3},
+                              {20, 4, 3, true}, {0x20, 2, 3},    {0x20, 1, 3, true}, {40, 8, 3},      {0, 1, 3},
+                              {0, 8, 3},        {0, 8, 3}};
 
 // Whatever its program has in the target is what the guest goes on with, whether a load could leave it or not.
 TEST(ArmAccess, LoadsWithEveryAnswer) {
   REQUIRE_GUESTS();
   ArmGuest guest(kLoads);
-  const uint64_t answers[] = {0, 1, 0x7f, 0x80, 0xff, 0xffff'ff80, ~uint64_t{0x7f}, 0x8000, 0x7fff'ffff, 0x8000'0000,
-                              0xffff'ffff'8000'0000, 0x1234'5678'9abc'def0, ~uint64_t{0}};
+  const uint64_t answers[] = {0,
+                              1,
+                              0x7f,
+                              0x80,
+                              0xff,
+                              0xffff'ff80,
+                              ~uint64_t{0x7f},
+                              0x8000,
+                              0x7fff'ffff,
+                              0x8000'0000,
+                              0xffff'ffff'8000'0000,
+                              0x1234'5678'9abc'def0,
+                              ~uint64_t{0}};
   uint64_t present = guest.State().x[3];
   for (const uint64_t answer : answers) {
     for (size_t i = 0; i < std::size(kLoaded); ++i) {

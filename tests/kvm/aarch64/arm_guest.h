@@ -11,10 +11,10 @@ inline constexpr uint64_t kTrapBytes = 0x10'0000;
 inline constexpr uint64_t kTrapKey = 9;
 
 // Ends with a store to the trap, for ever.
-#define GUEST_END       \
+#define GUEST_END              \
   "\n  mov x30, #0x10000000\n" \
-  "99:\n"               \
-  "  str wzr, [x30]\n"  \
+  "99:\n"                      \
+  "  str wzr, [x30]\n"         \
   "  b 99b\n"
 
 class ArmGuest : public TestGuest {

@@ -18,10 +18,13 @@ GUEST_CODE(kSpin, "mov x1, #0x10000000\n str w0, [x1]\n 1: add x2, x2, #1\n b 1b
 GUEST_CODE(kWait, "mov x1, #0x10000000\n str w0, [x1]\n 1: wfi\n b 1b\n");
 GUEST_CODE(kTouch, "mov x1, #0x20000000\n str x0, [x1]\n ldr w2, [x1, #8]\n" GUEST_END);
 GUEST_CODE(kBehind, "mov x1, #0x1000000000\n str w0, [x1, #4]\n" GUEST_END);
-GUEST_CODE(kRingTwice, "mov x1, #0x30000000\n 1: str w0, [x1, #8]\n str w0, [x1, #8]\n mov x2, #0x10000000\n str w0, [x2]\n b 1b\n");
+GUEST_CODE(
+    kRingTwice,
+    "mov x1, #0x30000000\n 1: str w0, [x1, #8]\n str w0, [x1, #8]\n mov x2, #0x10000000\n str w0, [x2]\n b 1b\n");
 GUEST_CODE(kReadBell, "mov x1, #0x30000000\n ldr w0, [x1]\n" GUEST_END);
 GUEST_CODE(kSwitchOff, "movz w0, #0x8400, lsl #16\n movk w0, #8\n hvc #0\n" GUEST_END);
-GUEST_CODE(kStartAnother, "movz w0, #0xc400, lsl #16\n movk w0, #3\n mov x1, #1\n mov x2, #0x40000\n hvc #0\n" GUEST_END);
+GUEST_CODE(kStartAnother,
+           "movz w0, #0xc400, lsl #16\n movk w0, #3\n mov x1, #1\n mov x2, #0x40000\n hvc #0\n" GUEST_END);
 GUEST_CODE(kLoad, "mov x1, #0x10000000\n 1: ldr x3, [x1, #8]\n str x3, [x1, #16]\n b 1b\n");
 GUEST_CODE(kJumpAway, "mov x1, #0x10000000\n str w0, [x1]\n mov x0, #0x20000000\n br x0\n");
 
