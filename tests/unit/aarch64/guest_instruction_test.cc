@@ -90,7 +90,7 @@ TEST(GuestLoadStore, AsCapstoneSays) {
   cs_insn* instruction = cs_malloc(engine);
   std::mt19937 random(11);
   size_t known = 0;
-  for (int i = 0; i < 2'000'000; ++i) {
+  for (int i = 0; i < 300'000; ++i) {
     uint32_t word = random();
     // Among loads and stores, and what the reserved bits of acquires and releases are.
     word = (word & ~0x0a00'0000U) | 0x0800'0000U;
@@ -105,7 +105,7 @@ TEST(GuestLoadStore, AsCapstoneSays) {
     if (found) ++known;
     if (HasFailure()) break;
   }
-  EXPECT_GT(known, 100'000U);
+  EXPECT_GT(known, 10'000U);
   cs_free(instruction, 1);
   cs_close(&engine);
 }
