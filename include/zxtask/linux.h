@@ -94,6 +94,7 @@ typedef struct zxl_vcpu_exit_info {
   uint32_t kvm_exit_reason;  // KVM_EXIT_* of <linux/kvm.h>
   uint32_t suberror;         // of KVM_EXIT_INTERNAL_ERROR
   uint64_t hardware_reason;  // of KVM_EXIT_FAIL_ENTRY
+#if defined(__x86_64__)
   uint64_t rip;
   uint64_t cr2;
   uint64_t cr3;
@@ -104,10 +105,24 @@ typedef struct zxl_vcpu_exit_info {
   uint64_t efer;
   uint64_t cs_base;
   uint32_t code_bits;  // 16, 32 or 64
+#else
+  uint64_t pc;
+  uint64_t esr;  // of the last exception that the guest has taken at EL1
+  uint64_t far;
+  uint64_t elr;
+  zx_vcpu_state_t state;  // with all of cpsr
+  // How the guest's addresses are translated, and where its handlers are.
+  uint64_t sctlr;
+  uint64_t tcr;
+  uint64_t ttbr0;
+  uint64_t ttbr1;
+  uint64_t vbar;
+  uint32_t code_bits;  // 64
+#endif
   // The access that could not be carried out, if it was one.
   uint32_t access;          // ZXL_VCPU_ACCESS_*
   uint64_t access_address;  // guest-physical, or an I/O port
-  uint32_t access_bytes;
+  uint32_t access_bytes;    // 0 where KVM does not say
   uint32_t reserved;
 } zxl_vcpu_exit_info_t;
 

@@ -23,6 +23,16 @@ class KvmVcpu {
   [[nodiscard]] virtual int Control(unsigned long request, void* argument) = 0;
 };
 
+// A device of KVM's, as an interrupt controller is one: values by group and number. Any thread.
+class KvmDevice {
+ public:
+  virtual ~KvmDevice() = default;
+
+  // What `value` points to is as large as the attribute.
+  [[nodiscard]] virtual int Set(uint32_t group, uint64_t attribute, const void* value) = 0;
+  [[nodiscard]] virtual int Get(uint32_t group, uint64_t attribute, void* value) = 0;
+};
+
 // Any thread.
 class KvmVm {
  public:
@@ -34,6 +44,8 @@ class KvmVm {
   [[nodiscard]] virtual int SetMemory(const kvm_userspace_memory_region& slot) = 0;
   // Writes to an address are counted in an eventfd, or with KVM_IOEVENTFD_FLAG_DEASSIGN no longer.
   [[nodiscard]] virtual int SetDoorbell(const kvm_ioeventfd& doorbell) = 0;
+  // KVM_DEV_TYPE_*. ENODEV for what KVM has not got here.
+  [[nodiscard]] virtual int CreateDevice(uint32_t type, std::unique_ptr<KvmDevice>* out) = 0;
   [[nodiscard]] virtual int Control(unsigned long request, void* argument) = 0;
 };
 

@@ -35,6 +35,7 @@ GuestMachine::GuestMachine(std::shared_ptr<Kvm> kvm, std::shared_ptr<KvmVm> vm)
     : kvm_(std::move(kvm)),
       vm_(std::move(vm)),
       memory_(*vm_, [this](const std::function<void()>& change) { Pause(change); }),
+      board_(*vm_, [this](const std::function<void()>& change) { Pause(change); }),
       doorbells_(MakeRefCounted<Doorbells>(vm_)) {}
 
 GuestMachine::~GuestMachine() {
@@ -51,10 +52,23 @@ Result<RefPtr<GuestMachine>> GuestMachine::Create(std::shared_ptr<Kvm> kvm) {
     status.zx = error == ENOMEM ? ZX_ERR_NO_MEMORY : ZX_ERR_NO_RESOURCES;
     return Fail(std::move(status));
   }
-  if (auto prepared = arch::PrepareGuest(*vm); !prepared) return Fail(prepared.error());
   auto machine = RefPtr<GuestMachine>::Adopt(new (std::nothrow) GuestMachine(std::move(kvm), std::move(vm)));
   if (!machine) return Fail(Status{.zx = ZX_ERR_NO_MEMORY, .what = "no memory for a guest"});
+  if (auto prepared = machine->Prepare(); !prepared) return Fail(prepared.error());
   return machine;
+}
+
+Result<void> GuestMachine::Prepare() {
+  std::vector<KvmVcpu*> vcpus;
+  if constexpr (arch::kVcpusComeFirst) {
+    for (uint32_t index = 0; index < arch::kMaxVcpus; ++index) {
+      auto made = TakeKvmVcpu(index);
+      if (!made) return Fail(made.error());
+      kept_[index] = std::move(*made);
+      vcpus.push_back(kept_[index].kvm.get());
+    }
+  }
+  return board_.Prepare(vcpus);
 }
 
 // ---- what is where ---------------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ class GuestMachine final : public RefCounted, public GuestView {
   [[nodiscard]] Kvm& kvm() { return *kvm_; }
   [[nodiscard]] KvmVm& vm() { return *vm_; }
   [[nodiscard]] GuestMemory& memory() { return memory_; }
+  [[nodiscard]] arch::GuestBoard& board() { return board_; }
   [[nodiscard]] Doorbells& doorbells() { return *doorbells_; }
 
   // A trap that was checked. ALREADY_EXISTS, BAD_STATE (the port is closed), NO_MEMORY.
@@ -76,10 +77,13 @@ class GuestMachine final : public RefCounted, public GuestView {
 
  private:
   GuestMachine(std::shared_ptr<Kvm> kvm, std::shared_ptr<KvmVm> vm);
+  // Before anybody else knows of it.
+  [[nodiscard]] Result<void> Prepare();
 
   const std::shared_ptr<Kvm> kvm_;
   const std::shared_ptr<KvmVm> vm_;
   GuestMemory memory_;
+  arch::GuestBoard board_;
   const RefPtr<Doorbells> doorbells_;
 
   mutable std::shared_mutex traps_lock_;

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "arch/guest.h"
+
 namespace zxctl {
 
 struct Trap;
@@ -50,10 +52,12 @@ struct ExitAction {
 struct GuestAccess {
   uint32_t kind = ZXL_VCPU_ACCESS_NONE;
   uint64_t address = 0;
-  uint32_t bytes = 0;
+  uint32_t bytes = 0;  // 0: KVM does not say
 
-  // KVM has let rip go on already.
-  [[nodiscard]] bool is_behind() const { return kind == ZXL_VCPU_ACCESS_STORE || kind == ZXL_VCPU_ACCESS_OUT; }
+  // KVM has let the guest go on already.
+  [[nodiscard]] bool is_behind() const {
+    return (arch::kStoresAreBehind && kind == ZXL_VCPU_ACCESS_STORE) || kind == ZXL_VCPU_ACCESS_OUT;
+  }
   // "a store of 4 bytes to 0x1000"
   [[nodiscard]] std::string ToString() const;
 };

@@ -38,6 +38,23 @@ class LinuxVcpu final : public KvmVcpu {
   size_t bytes_;
 };
 
+class LinuxDevice final : public KvmDevice {
+ public:
+  explicit LinuxDevice(UniqueFd fd) : fd_(std::move(fd)) {}
+
+  int Set(uint32_t group, uint64_t attribute, const void* value) override {
+    kvm_device_attr one = {.group = group, .attr = attribute, .addr = reinterpret_cast<uintptr_t>(value)};
+    return Request(fd_, KVM_SET_DEVICE_ATTR, &one);
+  }
+  int Get(uint32_t group, uint64_t attribute, void* value) override {
+    kvm_device_attr one = {.group = group, .attr = attribute, .addr = reinterpret_cast<uintptr_t>(value)};
+    return Request(fd_, KVM_GET_DEVICE_ATTR, &one);
+  }
+
+ private:
+  UniqueFd fd_;
+};
+
 class LinuxVm final : public KvmVm {
  public:
   LinuxVm(UniqueFd fd, size_t page_bytes) : fd_(std::move(fd)), page_bytes_(page_bytes) {}
@@ -63,6 +80,12 @@ class LinuxVm final : public KvmVm {
     kvm_ioeventfd copy = doorbell;
     return Request(fd_, KVM_IOEVENTFD, &copy);
   }
+  int CreateDevice(uint32_t type, std::unique_ptr<KvmDevice>* out) override {
+    kvm_create_device made = {.type = type};
+    if (const int error = Request(fd_, KVM_CREATE_DEVICE, &made); error != 0) return error;
+    *out = std::make_unique<LinuxDevice>(UniqueFd(static_cast<int>(made.fd)));
+    return 0;
+  }
   int Control(unsigned long request, void* argument) override { return Request(fd_, request, argument); }
 
  private:
@@ -82,7 +105,7 @@ class LinuxKvm final : public Kvm {
     return answer < 0 ? 0 : answer;
   }
   int CreateVm(std::unique_ptr<KvmVm>* out) override {
-    UniqueFd vm(ioctl(fd_.get(), KVM_CREATE_VM, 0));
+    UniqueFd vm(ioctl(fd_.get(), KVM_CREATE_VM, arch::VmType(*this)));
     if (!vm.valid()) return errno;
     *out = std::make_unique<LinuxVm>(std::move(vm), page_bytes_);
     return 0;
@@ -97,10 +120,8 @@ class LinuxKvm final : public Kvm {
 std::string WhyNot(const char* path, int error) {
   switch (error) {
     case ENOENT:
-      return fmt::format(
-          "there is no {}: load kvm and kvm_intel or kvm_amd, switch virtualization on in the firmware, or, within a "
-          "virtual machine, ask its owner for nested virtualization",
-          path);
+      return fmt::format("there is no {}: {}, or, within a virtual machine, ask its owner for nested virtualization",
+                         path, arch::kHowToHaveKvm);
     case EACCES:
     case EPERM:
       return fmt::format("{} may not be opened: add the user to the group kvm, or run as root", path);
@@ -120,7 +141,8 @@ Result<void> CheckKvm(Kvm& kvm) {
 
 Result<std::shared_ptr<Kvm>> OpenKvm(const char* path) {
   if (!arch::kHasGuests) {
-    return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "there are no guests on this machine: x86-64 has them"});
+    return Fail(
+        Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "there are no guests on this machine: x86-64 and arm64 have them"});
   }
   UniqueFd fd(open(path, O_RDWR | O_CLOEXEC));
   if (!fd.valid()) {

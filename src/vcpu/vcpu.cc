@@ -60,7 +60,7 @@ Vcpu::Vcpu(RefPtr<GuestMachine> machine, uint32_t index, GuestMachine::KeptVcpu 
       thread_(OwnSlot()),
       kvm_(std::move(kept.kvm)),
       has_begun_(kept.has_begun),
-      cpu_(*kvm_, index) {}
+      cpu_(machine_->board(), *kvm_, index) {}
 
 Result<RefPtr<Vcpu>> Vcpu::Create(const RefPtr<GuestMachine>& machine, uint64_t entry) {
   if (entry >= arch::kGuestPhysicalBytes) {
@@ -181,7 +181,11 @@ int Vcpu::Enter(uint32_t seen) {
   kvm_run& page = kvm_->page();
   place_.store(static_cast<uint32_t>(Place::kRunning));
   if (page.immediate_exit != 0) __atomic_store_n(&page.immediate_exit, uint8_t{0}, __ATOMIC_SEQ_CST);
-  const int error = notices_.load() == seen ? kvm_->Run() : EINTR;
+  int error = EINTR;
+  if (notices_.load() == seen) {
+    cpu_.OnEntering();
+    error = kvm_->Run();
+  }
   place_.store(static_cast<uint32_t>(Place::kOutside));
   if (machine_->pausing()) FutexWakeAll(&place_);
   return error;
@@ -218,7 +222,12 @@ Vcpu::Outcome Vcpu::ActOn(const ExitAction& action, zx_port_packet_t* out) {
     case Kind::kMemory: {
       *out = {};
       GuestMemory::View memory(machine_->memory());
-      cpu_.FillMemoryPacket(memory, &out->guest_mem);
+      if (cpu_.FillMemoryPacket(memory, &out->guest_mem) == ZX_ERR_IO_DATA_INTEGRITY) {
+        exit_stays_ = true;
+        return FailAtExit(ZX_ERR_IO_DATA_INTEGRITY,
+                          "the instruction of an access to a trap cannot be read, or has been changed since: leave "
+                          "the guest's code and its page tables in place while it runs");
+      }
       return Packet(ZX_PKT_TYPE_GUEST_MEM, action.trap->key, out);
     }
     case Kind::kPort: {
@@ -320,7 +329,9 @@ Vcpu::Outcome Vcpu::FailAtExit(zx_status_t status, std::string_view why) {
   const GuestAccess access = AccessOf(kvm_->page());
   if (access.kind == ZXL_VCPU_ACCESS_NONE) return FailWith(status, why);
   const std::string_view behind = access.is_behind() ? ", behind it" : "";
-  return EndWith(status, fmt::format("{}: {}; rip is {:#x}{}", why, access.ToString(), cpu_.LastPc(), behind), access);
+  return EndWith(status,
+                 fmt::format("{}: {}; {} is {:#x}{}", why, access.ToString(), arch::kPcName, cpu_.LastPc(), behind),
+                 access);
 }
 
 Vcpu::Outcome Vcpu::FailWith(zx_status_t status, std::string_view why) {
@@ -329,23 +340,14 @@ Vcpu::Outcome Vcpu::FailWith(zx_status_t status, std::string_view why) {
 
 Vcpu::Outcome Vcpu::EndWith(zx_status_t status, std::string why, const GuestAccess& access) {
   const kvm_run& page = kvm_->page();
-  const arch::GuestSnapshot snapshot = cpu_.LastSnapshot();
   zxl_vcpu_exit_info_t info = {};
   info.kvm_exit_reason = page.exit_reason;
   if (page.exit_reason == KVM_EXIT_INTERNAL_ERROR) info.suberror = page.internal.suberror;
   if (page.exit_reason == KVM_EXIT_FAIL_ENTRY) info.hardware_reason = page.fail_entry.hardware_entry_failure_reason;
-  info.rip = snapshot.pc;
-  info.cr2 = snapshot.fault_address;
-  info.cr0 = snapshot.paging.cr0;
-  info.cr3 = snapshot.paging.cr3;
-  info.cr4 = snapshot.paging.cr4;
-  info.efer = snapshot.paging.efer;
-  info.cs_base = snapshot.code_base;
-  info.code_bits = snapshot.code_bits;
+  cpu_.LastSnapshot().Tell(&info);
   info.access = access.kind;
   info.access_address = access.address;
   info.access_bytes = access.bytes;
-  info.state = snapshot.state;
   why_ = std::move(why);
   const std::lock_guard lock(info_lock_);
   info_ = info;

@@ -10,3 +10,8 @@ if(ZX_ARCH STREQUAL x86_64)
       ${CMAKE_CURRENT_LIST_DIR}/vcpu_stores_test.cc
     LIBS zx_fake_kvm)
 endif()
+if(ZX_ARCH STREQUAL aarch64)
+  zx_test(arm64_guest_component_test LABEL component
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/aarch64/guest_test.cc
+    LIBS zx_vcpu)
+endif()

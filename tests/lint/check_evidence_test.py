@@ -24,6 +24,12 @@ class CheckEvidence(unittest.TestCase):
         found = check_evidence.mistakes(TEXT, ["Known.One", "GoneA", "Other"], lambda name: False)
         self.assertEqual(found, ["there is no fuzz target some_fuzz"])
 
+    def test_tests_of_another_machine_are_looked_for_in_the_sources(self):
+        text = "- one\n  `./dev test --machine arm64 -R 'Far|Lost'`\n"
+        self.assertEqual(check_evidence.regexes(text), [])
+        found = check_evidence.mistakes(text, ["Lost.One"], lambda name: True, ["Far.One"])
+        self.assertEqual(found, ["no test matches Lost"])
+
 
 if __name__ == "__main__":
     unittest.main()

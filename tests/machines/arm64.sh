@@ -6,6 +6,7 @@ suite=bookworm
 compiler=g++-12-aarch64-linux-gnu
 library=shared
 kernel=linux-image-cloud-arm64
+folders='unit;component;live;kvm'
 processors=2
 console=ttyAMA0
 emulator=(qemu-system-aarch64 -M 'virt,gic-version=3,virtualization=on' -cpu 'max,pauth-impdef=on')

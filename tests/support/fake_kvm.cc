@@ -33,6 +33,7 @@ class FakeVm final : public KvmVm {
     return world_->slots.emplace(slot.slot, slot).second ? 0 : EEXIST;
   }
   int SetDoorbell(const kvm_ioeventfd& doorbell) override { return world_->SetDoorbell(doorbell); }
+  int CreateDevice(uint32_t /*type*/, std::unique_ptr<KvmDevice>* /*out*/) override { return ENODEV; }
   int Control(unsigned long request, void* /*argument*/) override { return world_->Ask(request); }
 
  private:

@@ -4,20 +4,10 @@
 
 #include <cstdlib>
 #include <iterator>
-#include <vector>
+
+#include "machine_guest.h"
 
 namespace zxctl::test {
-namespace {
-
-constexpr uint64_t kPresent = 1;
-constexpr uint64_t kWritable = 2;
-constexpr uint64_t kUser = 4;
-constexpr uint64_t kLarge = 0x80;
-constexpr uint64_t kAll = kPresent | kWritable | kUser;
-constexpr uint64_t kPage = 4096;
-constexpr uint64_t kLargePage = 2 << 20;
-
-}  // namespace
 
 std::string WhyNoGuests() {
   zx_handle_t resource = ZX_HANDLE_INVALID;
@@ -41,12 +31,7 @@ TestGuest::TestGuest(uint64_t bytes) {
   constexpr uint32_t kOptions = ZX_VM_PERM_READ | ZX_VM_PERM_WRITE | ZX_VM_PERM_EXECUTE | ZX_VM_SPECIFIC;
   EXPECT_EQ(zx_vmar_map(vmar_, kOptions, 0, vmo_, 0, bytes, &mapped), ZX_OK) << LastError();
   EXPECT_EQ(mapped, 0U);
-  // The first GiB at its own addresses, in pages of 2 MiB.
-  SetWord(0, kPage | kAll);
-  SetWord(kPage, (2 * kPage) | kAll);
-  std::vector<uint64_t> pages(kPage / sizeof(uint64_t));
-  for (size_t i = 0; i < pages.size(); ++i) pages[i] = i * kLargePage | kAll | kLarge;
-  EXPECT_EQ(zx_vmo_write(vmo_, pages.data(), 2 * kPage, kPage), ZX_OK);
+  WriteFirstTables(vmo_);
 }
 
 TestGuest::TestGuest(const GuestCode& code) : TestGuest() {
@@ -65,7 +50,7 @@ void TestGuest::Load(const GuestCode& code, uint64_t at) {
 void TestGuest::MakeVcpu(uint64_t entry) {
   ASSERT_EQ(zx_vcpu_create(guest_, 0, entry, &vcpu_), ZX_OK) << LastError();
   zx_vcpu_state_t state = State();
-  state.rsp = kStack;
+  StackOf(state) = kStack;
   Set(state);
 }
 

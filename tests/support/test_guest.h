@@ -1,4 +1,5 @@
-// A guest of the tests: memory at 0 with page tables for long mode, code that the tests bring, and one VCPU on the calling thread.
+// A guest of the tests: memory at 0 with the page tables that its machine begins with, code that the tests bring, and one VCPU on
+// the calling thread.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -19,12 +20,12 @@ struct GuestCode {
   const uint8_t* end;
 };
 // GUEST_CODE(name, "instructions") makes `name` a GuestCode.
-#define GUEST_CODE(name, text)                                                                                       \
-  __asm__(".pushsection .rodata\n.globl code_" #name "\ncode_" #name ":\n" text "\n.globl end_" #name "\nend_" #name \
-          ":\n.popsection\n");                                                                                       \
-  extern "C" const uint8_t code_##name[];                                                                            \
-  extern "C" const uint8_t end_##name[];                                                                             \
-  inline constexpr ::zxctl::test::GuestCode name = {static_cast<const uint8_t*>(code_##name),                        \
+#define GUEST_CODE(name, text)                                                                                   \
+  __asm__(".pushsection .rodata\n.balign 8\n.globl code_" #name "\ncode_" #name ":\n" text "\n.globl end_" #name \
+          "\nend_" #name ":\n.popsection\n");                                                                    \
+  extern "C" const uint8_t code_##name[];                                                                        \
+  extern "C" const uint8_t end_##name[];                                                                         \
+  inline constexpr ::zxctl::test::GuestCode name = {static_cast<const uint8_t*>(code_##name),                    \
                                                     static_cast<const uint8_t*>(end_##name)}
 
 // Goes on at TestGuest::kUserEntry in user mode, with interrupts off, by the descriptors of TestGuest::WriteDescriptors().

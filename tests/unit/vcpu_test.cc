@@ -195,6 +195,27 @@ TEST(HandleExit, TheAccessInWords) {
   EXPECT_EQ(AccessOf(Reason(KVM_EXIT_HLT)).kind, ZXL_VCPU_ACCESS_NONE);
 }
 
+// An instruction that the processor does not describe: only where nobody waits for it may it be tried again.
+TEST(HandleExit, AccessesThatNobodyDescribes) {
+  using Kind = ExitAction::Kind;
+  kvm_run page = Reason(KVM_EXIT_ARM_NISV);
+  page.arm_nisv.fault_ipa = 0x1008;
+  EXPECT_EQ(AccessOf(page).ToString(), "a load of some bytes from 0x1008");
+  page.arm_nisv.esr_iss = 1U << 6;
+  EXPECT_EQ(AccessOf(page).ToString(), "a store of some bytes to 0x1008");
+  View view;
+  EXPECT_EQ(HandleExit(page, view).status, ZX_ERR_NOT_FOUND);
+  EXPECT_FALSE(HandleExit(page, view).stays);
+  view.place = {.mapped = true};
+  EXPECT_EQ(HandleExit(page, view).status, ZX_ERR_ACCESS_DENIED);
+  view.place = {.mapped = true, .writable = true};
+  EXPECT_EQ(HandleExit(page, view).kind, Kind::kRunAgain);
+  const Trap trap;
+  view.place = {.trap = &trap};
+  EXPECT_EQ(HandleExit(page, view).status, ZX_ERR_IO_DATA_INTEGRITY);
+  EXPECT_EQ(HandleExit(Reason(KVM_EXIT_HYPERCALL), view).kind, Kind::kMachine);
+}
+
 TEST(HandleExit, ErrorsOfTheCall) {
   EXPECT_EQ(HandleRunError(EINVAL).status, ZX_ERR_BAD_STATE);
   EXPECT_EQ(HandleRunError(EIO).status, ZX_ERR_BAD_STATE);
@@ -303,6 +324,7 @@ class DoorbellVm final : public KvmVm {
     emptied.set_value();
     return 0;
   }
+  int CreateDevice(uint32_t /*type*/, std::unique_ptr<KvmDevice>* /*out*/) override { return ENODEV; }
   int Control(unsigned long /*request*/, void* /*argument*/) override { return ENOSYS; }
 
   void Write(uint64_t count) const {

@@ -14,10 +14,12 @@ namespace zxctl {
 namespace {
 
 int RunHere([[maybe_unused]] const GuestRunOptions& options) {
-  if constexpr (arch::kHasGuests) {
+  if constexpr (arch::kHasIoPorts) {
     return GuestRun(options);
   } else {
-    Complain("there are no guests on this machine; `zxctl guest info` says what is missing");
+    Complain(
+        "guests of `zxctl guest run` have their devices at I/O ports, which only x86-64 has; what KVM can do here is in "
+        "`zxctl guest info`, and programs of yours can have guests where it says so");
     return kExitFailure;
   }
 }

@@ -67,10 +67,19 @@ typedef struct zx_packet_guest_bell {
 
 typedef struct zx_packet_guest_mem {
   uint64_t addr;  // guest-physical
+#if defined(__x86_64__)
   uint8_t inst_len;
   uint8_t inst_buf[15];
   uint8_t default_operand_size;
   uint8_t reserved[7];
+#else
+  uint8_t access_size;  // bytes: 1, 2, 4 or 8
+  bool sign_extend;
+  uint8_t xt;  // the register that is stored or loaded; 31 is the zero register
+  bool read;
+  uint64_t data;  // of a store: the register, of which the low access_size bytes are stored
+  uint64_t reserved;
+#endif
 } zx_packet_guest_mem_t;
 
 typedef struct zx_packet_guest_io {

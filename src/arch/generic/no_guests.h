@@ -4,8 +4,11 @@
 
 #include <zircon/syscalls/hypervisor.h>
 #include <zircon/syscalls/port.h>
+#include <zxtask/linux.h>
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,9 +24,20 @@ inline constexpr bool kHasIoPorts = false;
 inline constexpr uint32_t kMaxVcpus = 8;
 inline constexpr uint64_t kGuestPhysicalBytes = uint64_t{1} << 36;
 inline constexpr uint64_t kIoPorts = 0;
+inline constexpr bool kVcpusComeFirst = false;
+inline constexpr bool kStoresAreBehind = false;
+inline constexpr std::string_view kPcName = "pc";
+inline constexpr std::string_view kHowToHaveKvm = "this machine has no guests";
 
 [[nodiscard]] inline std::string MissingForGuests(Kvm& /*kvm*/) { return "support by this program"; }
-[[nodiscard]] inline Result<void> PrepareGuest(KvmVm& /*vm*/) { return {}; }
+[[nodiscard]] inline unsigned long VmType(Kvm& /*kvm*/) { return 0; }
+
+class GuestBoard {
+ public:
+  using Pause = std::function<void(const std::function<void()>& change)>;
+  GuestBoard(KvmVm& /*vm*/, const Pause& /*pause*/) {}
+  [[nodiscard]] Result<void> Prepare(std::span<KvmVcpu* const> /*vcpus*/) { return {}; }
+};
 
 struct MachineExit {
   enum class Kind : uint8_t { kRunAgain, kPacket, kRaiseSelf, kFail };
@@ -36,18 +50,12 @@ struct MachineExit {
 
 struct GuestSnapshot {
   uint64_t pc = 0;
-  uint64_t fault_address = 0;
-  struct {
-    uint64_t cr0, cr3, cr4, efer;
-  } paging = {};
-  uint64_t code_base = 0;
-  uint32_t code_bits = 64;
-  zx_vcpu_state_t state = {};
+  void Tell(zxl_vcpu_exit_info_t* /*out*/) const {}
 };
 
 class GuestCpu {
  public:
-  GuestCpu(KvmVcpu& /*kvm*/, uint32_t /*index*/) {}
+  GuestCpu(GuestBoard& /*board*/, KvmVcpu& /*kvm*/, uint32_t /*index*/) {}
 
   [[nodiscard]] Result<void> Begin(Kvm& /*kvm*/, uint64_t /*entry*/, bool /*has_begun*/) {
     return Fail(Status{.zx = ZX_ERR_NOT_SUPPORTED, .what = "there are no guests on this machine"});
@@ -62,6 +70,7 @@ class GuestCpu {
   void OnFinished() {}
   [[nodiscard]] bool OnUnfinished() { return false; }
   [[nodiscard]] zx_status_t Offer(InterruptSet& /*interrupts*/) { return ZX_ERR_NOT_SUPPORTED; }
+  void OnEntering() {}
   void OnExit() {}
   zx_status_t FillMemoryPacket(GuestBytes& /*memory*/, zx_packet_guest_mem_t* /*out*/) { return ZX_ERR_NOT_SUPPORTED; }
   zx_status_t FillIoPacket(GuestBytes& /*memory*/, zx_packet_guest_io_t* /*out*/) { return ZX_ERR_NOT_SUPPORTED; }

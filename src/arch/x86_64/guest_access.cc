@@ -1,5 +1,6 @@
 // What a trapped access was: the packets that tell of it.
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "guest_cpu.h"
@@ -8,6 +9,10 @@ namespace zxctl::arch {
 namespace {
 
 constexpr uint64_t kPageBytes = GuestBytes::kPageBytes;
+
+// What the packet is on this machine.
+static_assert(offsetof(zx_packet_guest_mem_t, inst_len) == 8 && offsetof(zx_packet_guest_mem_t, inst_buf) == 9 &&
+              offsetof(zx_packet_guest_mem_t, default_operand_size) == 24);
 
 uint64_t LowBytes(uint64_t value, size_t bytes) {
   return bytes == sizeof(value) ? value : value & ((uint64_t{1} << (8 * bytes)) - 1);

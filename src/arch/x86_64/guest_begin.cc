@@ -181,10 +181,10 @@ std::string MissingForGuests(Kvm& kvm) {
   return (shown & kShown) == kShown ? "" : "KVM_CAP_SYNC_REGS";
 }
 
-Result<void> PrepareGuest(KvmVm& vm) {
+Result<void> GuestBoard::Prepare(std::span<KvmVcpu* const> /*vcpus*/) {
   kvm_enable_cap msrs = {.cap = KVM_CAP_X86_USER_SPACE_MSR};
   msrs.args[0] = KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN;
-  const int error = vm.Control(KVM_ENABLE_CAP, &msrs);
+  const int error = vm_.Control(KVM_ENABLE_CAP, &msrs);
   if (error != 0) return Fail(Errno("cannot ask KVM for the guest's accesses to model-specific registers", error));
   return {};
 }

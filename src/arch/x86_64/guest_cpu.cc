@@ -89,6 +89,18 @@ GuestSnapshot GuestCpu::LastSnapshot() const {
   return snapshot;
 }
 
+void GuestSnapshot::Tell(zxl_vcpu_exit_info_t* out) const {
+  out->rip = pc;
+  out->cr2 = fault_address;
+  out->cr0 = paging.cr0;
+  out->cr3 = paging.cr3;
+  out->cr4 = paging.cr4;
+  out->efer = paging.efer;
+  out->cs_base = code_base;
+  out->code_bits = code_bits;
+  out->state = state;
+}
+
 GuestGprs GuestCpu::Gprs() const {
   const kvm_regs& r = regs();
   return {r.rax, r.rcx, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15};

@@ -13,11 +13,15 @@
 #include <zircon/syscalls/hypervisor.h>
 #include <zircon/syscalls/port.h>
 #include <zircon/types.h>
+#include <zxtask/linux.h>
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "arch/guest_bytes.h"
 #include "arch/interrupt_set.h"
@@ -35,11 +39,33 @@ inline constexpr uint32_t kMaxVcpus = 64;
 inline constexpr uint64_t kGuestPhysicalBytes = uint64_t{1} << 48;
 // One more than the last port that a trap may end at.
 inline constexpr uint64_t kIoPorts = 0xffff;
+// KVM wants all VCPUs that a guest can have before it is told anything else of it.
+inline constexpr bool kVcpusComeFirst = false;
+// When KVM tells of a store, the instruction pointer is behind it.
+inline constexpr bool kStoresAreBehind = true;
+inline constexpr std::string_view kPcName = "rip";
+// What mends it that there is no /dev/kvm.
+inline constexpr std::string_view kHowToHaveKvm =
+    "load kvm and kvm_intel or kvm_amd, switch virtualization on in the firmware";
 
 // Why guests cannot be had of this KVM; empty if they can.
 [[nodiscard]] std::string MissingForGuests(Kvm& kvm);
-// For a new guest.
-[[nodiscard]] Result<void> PrepareGuest(KvmVm& vm);
+// What KVM_CREATE_VM is told.
+[[nodiscard]] inline unsigned long VmType(Kvm& /*kvm*/) { return 0; }
+
+// What a guest has besides memory and VCPUs. Any thread.
+class GuestBoard {
+ public:
+  // Runs a change while no VCPU of the guest is in KVM_RUN.
+  using Pause = std::function<void(const std::function<void()>& change)>;
+  GuestBoard(KvmVm& vm, const Pause& /*pause*/) : vm_(vm) {}
+
+  // For a new guest; `vcpus` are all that it can have, where kVcpusComeFirst. NOT_SUPPORTED; NO_RESOURCES; NO_MEMORY.
+  [[nodiscard]] Result<void> Prepare(std::span<KvmVcpu* const> vcpus);
+
+ private:
+  KvmVm& vm_;
+};
 
 // What an exit means that only this machine has.
 struct MachineExit {
@@ -64,12 +90,15 @@ struct GuestSnapshot {
   uint64_t code_base = 0;
   uint32_t code_bits = 64;
   zx_vcpu_state_t state = {};
+
+  // Its registers, for zxl_vcpu_get_exit_info().
+  void Tell(zxl_vcpu_exit_info_t* out) const;
 };
 
 class GuestCpu {
  public:
   // `index` 0 is the one that the guest begins with.
-  GuestCpu(KvmVcpu& kvm, uint32_t index) : kvm_(kvm), page_(kvm.page()), index_(index) {}
+  GuestCpu(GuestBoard& /*board*/, KvmVcpu& kvm, uint32_t index) : kvm_(kvm), page_(kvm.page()), index_(index) {}
 
   // Before all else. `has_begun`: KVM has had it as another VCPU before. NO_MEMORY; NO_RESOURCES.
   [[nodiscard]] Result<void> Begin(Kvm& kvm, uint64_t entry, bool has_begun);
@@ -96,10 +125,13 @@ class GuestCpu {
   // Gives KVM the next interrupt that the guest can take, or asks to be told when it can. NOT_SUPPORTED for a vector that no
   // machine has.
   [[nodiscard]] zx_status_t Offer(InterruptSet& interrupts);
+  // KVM_RUN comes now.
+  void OnEntering() {}
 
   // ---- after an exit ----
   void OnExit();
-  // Packets of an access that is trapped. NOT_SUPPORTED for what has no packet.
+  // Packets of an access that is trapped. NOT_SUPPORTED for what has no packet; IO_DATA_INTEGRITY where the instruction cannot
+  // be found.
   zx_status_t FillMemoryPacket(GuestBytes& memory, zx_packet_guest_mem_t* out);
   zx_status_t FillIoPacket(GuestBytes& memory, zx_packet_guest_io_t* out);
   [[nodiscard]] MachineExit OnMachineExit();

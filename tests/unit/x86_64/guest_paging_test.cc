@@ -3,8 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
-#include <map>
+#include "support/guest_pages.h"
 
 namespace zxctl::arch {
 namespace {
@@ -15,30 +14,7 @@ constexpr uint64_t kPae = 1 << 5;
 constexpr uint64_t kFiveLevels = 1 << 12;
 constexpr uint64_t kLong = 1 << 10;
 
-// Pages of physical memory; there are those that something was written to.
-class Memory final : public GuestBytes {
- public:
-  void Set(uint64_t at, uint64_t value, size_t size = 8) {
-    for (size_t i = 0; i < size; ++i)
-      pages_[(at + i) / kPageBytes][(at + i) % kPageBytes] = static_cast<char>(value >> (8 * i));
-  }
-  void Remove(uint64_t page) {
-    pages_.erase(page / kPageBytes);
-    ++version_;
-  }
-  const char* FindPage(uint64_t address) override {
-    ++looked_at;
-    const auto found = pages_.find(address / kPageBytes);
-    return found == pages_.end() ? nullptr : found->second.data();
-  }
-  [[nodiscard]] uint64_t version() const override { return version_; }
-
-  int looked_at = 0;
-
- private:
-  std::map<uint64_t, std::array<char, kPageBytes>> pages_;
-  uint64_t version_ = 0;
-};
+using Memory = test::GuestPages;
 
 TEST(GuestPaging, OffIsTheAddressItself) {
   Memory memory;
