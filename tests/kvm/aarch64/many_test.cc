@@ -2,6 +2,7 @@
 // and guests one after the other.
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <random>
 #include <thread>
@@ -117,10 +118,10 @@ TEST(ArmMany, GuestsOfRandomBytes) {
       for (uint32_t vector = 0; vector < 256; vector += 13) zx_vcpu_interrupt(guest.vcpu(), vector);
       while (!over.load()) {
         zx_vcpu_kick(guest.vcpu());
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
       }
     });
-    for (int turn = 0; turn < 20; ++turn) {
+    for (int turn = 0; turn < 5; ++turn) {
       const zx_status_t status = guest.Resume();
       if (status == ZX_OK) continue;
       EXPECT_TRUE(status == ZX_ERR_CANCELED || status == ZX_ERR_NOT_FOUND || status == ZX_ERR_OUT_OF_RANGE ||
