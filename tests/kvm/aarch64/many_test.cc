@@ -2,6 +2,8 @@
 // and guests one after the other.
 #include <array>
 #include <atomic>
+#include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <random>
 #include <thread>
@@ -104,6 +106,8 @@ TEST(ArmMany, ThreeHundredGuestsLeaveNothing) {
 // Whatever it is, it ends in a status or by a kick.
 TEST(ArmMany, GuestsOfRandomBytes) {
   REQUIRE_GUESTS();
+  // An instruction that faults is not counted, and some of these guests do nothing else.
+  if (std::getenv("ZX_COUNTED_CLOCK") != nullptr) GTEST_SKIP() << "the clock counts instructions: it would stand still";
   std::mt19937_64 random(23);
   for (int i = 0; i < 100; ++i) {
     ArmGuest guest;
@@ -117,10 +121,10 @@ TEST(ArmMany, GuestsOfRandomBytes) {
       for (uint32_t vector = 0; vector < 256; vector += 13) zx_vcpu_interrupt(guest.vcpu(), vector);
       while (!over.load()) {
         zx_vcpu_kick(guest.vcpu());
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
       }
     });
-    for (int turn = 0; turn < 20; ++turn) {
+    for (int turn = 0; turn < 5; ++turn) {
       const zx_status_t status = guest.Resume();
       if (status == ZX_OK) continue;
       EXPECT_TRUE(status == ZX_ERR_CANCELED || status == ZX_ERR_NOT_FOUND || status == ZX_ERR_OUT_OF_RANGE ||
