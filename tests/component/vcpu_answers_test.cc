@@ -41,6 +41,32 @@ FakeVcpu::Step Clobbers(FakeVcpu& vcpu, uint8_t length) {
   };
 }
 
+// ---- answers that are given anew ---------------------------------------------------------------------------------------
+
+// A kick keeps it out of KVM_RUN at the last moment. What is written then is what counts.
+TEST_F(VcpuAnswers, AreTheLatestThoughItWasKickedOnItsWayIn) {
+  int kicks = 0;
+  for (int point = 0; point < 3; ++point) {
+    SetCode({0xed});
+    fake_->Then(Ins(kPort, 4));
+    ASSERT_EQ(Resume(), ZX_OK);
+    Answer(4, 0x1111);
+    const size_t entered = fake_->times_in_guest;
+    int points = 0;
+    fake_->on_point = [&] {
+      if (points++ == point) vcpu_->Kick();
+    };
+    const zx_status_t status = Resume();
+    fake_->on_point = nullptr;
+    ASSERT_EQ(status, ZX_ERR_CANCELED) << point;
+    if (fake_->times_in_guest != entered) break;
+    ++kicks;
+    Answer(4, 0x2222);
+    EXPECT_EQ(Data(GoOn(), 4), 0x2222U) << point;
+  }
+  EXPECT_GT(kicks, 1);
+}
+
 // ---- IN --------------------------------------------------------------------------------------------------------------
 
 TEST_F(VcpuAnswers, AnInIsGivenWhatWasWritten) {

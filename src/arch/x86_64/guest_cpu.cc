@@ -153,14 +153,12 @@ GuestCpu::Before GuestCpu::Prepare() {
       // All four bytes zero the upper half of rax.
       if (page.io.size == sizeof(uint32_t) && regs().rax >> 32 != 0) return Force();
       std::memcpy(reinterpret_cast<char*>(&page) + page.io.data_offset, &regs().rax, page.io.size);
-      pending_ = {};
       return Before::kEnter;
     }
     case Pending::Kind::kLoad: {
       const auto data = DataFor(pending_.load, Gprs()[pending_.load.target]);
       if (!data) return Force();
       std::memcpy(page.mmio.data, &*data, pending_.load.bytes);
-      pending_ = {};
       return Before::kEnter;
     }
     case Pending::Kind::kOther:

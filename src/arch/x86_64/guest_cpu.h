@@ -125,8 +125,8 @@ class GuestCpu {
   // Gives KVM the next interrupt that the guest can take, or asks to be told when it can. NOT_SUPPORTED for a vector that no
   // machine has.
   [[nodiscard]] zx_status_t Offer(InterruptSet& interrupts);
-  // KVM_RUN comes now.
-  void OnEntering() {}
+  // KVM_RUN comes now, with what Prepare() has left in the page.
+  void OnEntering() { pending_ = {}; }
 
   // ---- after an exit ----
   void OnExit();
