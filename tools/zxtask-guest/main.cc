@@ -18,7 +18,8 @@ int RunHere([[maybe_unused]] const GuestRunOptions& options) {
     return GuestRun(options);
   } else {
     Complain(
-        "guests of `zxctl guest run` have their devices at I/O ports, which only x86-64 has; what KVM can do here is in "
+        "guests of `zxctl guest run` have their devices at I/O ports, which only x86-64 has; what KVM can do here is "
+        "in "
         "`zxctl guest info`, and programs of yours can have guests where it says so");
     return kExitFailure;
   }
