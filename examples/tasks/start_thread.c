@@ -31,7 +31,7 @@ __attribute__((noreturn)) static void Multiply(uint64_t a, uint64_t b) {
   zx_thread_exit();
 }
 
-static int BeTheWorker(void) {
+__attribute__((noreturn)) static void BeTheWorker(void) {
   printf("%" PRIxPTR " %" PRIxPTR " %" PRIxPTR "\n", (uintptr_t)Multiply, (uintptr_t)(stack + 511),
          (uintptr_t)&product);
   fflush(stdout);
@@ -60,7 +60,7 @@ static zx_thread_state_debug_regs_t Watch(uint64_t address) {
 #endif
 
 int main(int argc, char** argv) {
-  if (argc == 2 && strcmp(argv[1], "worker") == 0) return BeTheWorker();
+  if (argc == 2 && strcmp(argv[1], "worker") == 0) BeTheWorker();
   int output[2];
   if (pipe(output) != 0) return 1;
   const char* const arguments[] = {"worker", "worker", NULL};

@@ -75,6 +75,7 @@ static void Obey(int place) {
         break;
       case 'x':
         Execute(place);
+        break;
       case 'e':
         syscall(SYS_exit, 0);
         break;
