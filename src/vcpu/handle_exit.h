@@ -54,10 +54,8 @@ struct GuestAccess {
   uint64_t address = 0;
   uint32_t bytes = 0;  // 0: KVM does not say
 
-  // KVM has let the guest go on already.
-  [[nodiscard]] bool is_behind() const {
-    return (arch::kStoresAreBehind && kind == ZXL_VCPU_ACCESS_STORE) || kind == ZXL_VCPU_ACCESS_OUT;
-  }
+  // KVM has let the guest go on already. Of OUT it does so only where it carries the instruction out itself.
+  [[nodiscard]] bool is_behind() const { return arch::kStoresAreBehind && kind == ZXL_VCPU_ACCESS_STORE; }
   // "a store of 4 bytes to 0x1000"
   [[nodiscard]] std::string ToString() const;
 };

@@ -335,7 +335,9 @@ Vcpu::Outcome Vcpu::FailAtExit(zx_status_t status, std::string_view why) {
 }
 
 Vcpu::Outcome Vcpu::FailWith(zx_status_t status, std::string_view why) {
-  return EndWith(status, fmt::format("{}, at {:#x}", why, cpu_.LastPc()), {});
+  const std::string_view older =
+      cpu_.LastIsOlder() ? "; KVM has kept nothing of its end here: its registers are those of its last exit" : "";
+  return EndWith(status, fmt::format("{}, at {:#x}{}", why, cpu_.LastPc(), older), {});
 }
 
 Vcpu::Outcome Vcpu::EndWith(zx_status_t status, std::string why, const GuestAccess& access) {

@@ -91,13 +91,17 @@ TEST_F(GuestRun, ATraceOfEveryPacket) {
   EXPECT_NE(json.err.find("\"data\":3"), std::string::npos) << json.err;
 }
 
+// With SVM, a processor leaves nothing of a guest that has shut down.
+bool IsOlder(const Outcome& ended) { return ended.err.find("those of its last exit") != std::string::npos; }
+
 TEST_F(GuestRun, ADeadGuestHasAReport) {
   // out, then ud2 without a table of handlers
   const Outcome ended =
       Run({"--trap", "io:0x80", Image({0xb0, 0x12, 0xe6, 0x80, 0xbb, 0x78, 0x56, 0x34, 0x12, 0x0f, 0x0b})});
   EXPECT_EQ(DescribeStatus(ended.status), "exit 2");
-  for (const char* part :
-       {"triple fault", "rbx 0x0000000012345678", "=> 0x100009", "ud2", "out  port 0x80, 1 bytes: 0x12"}) {
+  std::vector<const char*> parts = {"triple fault", "rax 0x0000000000000012", "out  port 0x80, 1 bytes: 0x12"};
+  if (!IsOlder(ended)) parts.insert(parts.end(), {"rbx 0x0000000012345678", "=> 0x100009", "ud2"});
+  for (const char* part : parts) {
     EXPECT_NE(ended.err.find(part), std::string::npos) << part << "\n" << ended.err;
   }
 }
@@ -317,8 +321,8 @@ TEST_F(GuestRun, TheReportOf16BitCodeHasItsBase) {
 
 TEST_F(GuestRun, TheReportsCodeBeginsWhereTheGuestStood) {
   const Outcome ended = Run({Image({0x90, 0x90, 0x90, 0x0f, 0x0b})});
-  EXPECT_EQ(ended.err.find("nop"), std::string::npos) << ended.err;
-  EXPECT_NE(ended.err.find("=> 0x100003"), std::string::npos) << ended.err;
+  EXPECT_EQ(ended.err.find("nop") == std::string::npos, !IsOlder(ended)) << ended.err;
+  EXPECT_NE(ended.err.find(IsOlder(ended) ? "=> 0x100000" : "=> 0x100003"), std::string::npos) << ended.err;
 }
 
 // An ELF file whose segments have these places in memory, and two instructions each that end the guest with status 1.

@@ -77,6 +77,7 @@ class GuestCpu {
   // Asks KVM: it has what the guest has left.
   [[nodiscard]] GuestSnapshot LastSnapshot() const;
   [[nodiscard]] uint64_t LastPc() const { return LastSnapshot().pc; }
+  [[nodiscard]] bool LastIsOlder() const { return false; }
 
   // ---- before KVM_RUN ----
   enum class Before : uint8_t { kEnter, kFinish };

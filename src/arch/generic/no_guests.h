@@ -65,6 +65,7 @@ class GuestCpu {
   bool WriteIo(const zx_vcpu_io_t& /*io*/) { return false; }
   [[nodiscard]] GuestSnapshot LastSnapshot() const { return {}; }
   [[nodiscard]] uint64_t LastPc() const { return 0; }
+  [[nodiscard]] bool LastIsOlder() const { return false; }
   enum class Before : uint8_t { kEnter, kFinish };
   [[nodiscard]] Before Prepare() { return Before::kEnter; }
   void OnFinished() {}

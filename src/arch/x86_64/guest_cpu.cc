@@ -223,6 +223,7 @@ void GuestCpu::OnExit() {
   // Some processors leave nothing of a guest that has shut down, and KVM shows one that was just reset.
   constexpr uint64_t kResetBase = 0xffff'0000;
   const bool was_reset = kvm_.page().exit_reason == KVM_EXIT_SHUTDOWN && sregs().cs.base == kResetBase;
+  last_is_older_ = was_reset;
   if (!was_reset) See();
 }
 

@@ -111,6 +111,8 @@ class GuestCpu {
   // As it was at its last exit. Any thread may keep a copy.
   [[nodiscard]] GuestSnapshot LastSnapshot() const;
   [[nodiscard]] uint64_t LastPc() const { return last_.regs.rip; }
+  // Nothing is known of it after its last exit but one.
+  [[nodiscard]] bool LastIsOlder() const { return last_is_older_; }
 
   // ---- before KVM_RUN ----
   enum class Before : uint8_t {
@@ -191,6 +193,7 @@ class GuestCpu {
   // While an instruction is being finished: what is put back.
   kvm_regs wanted_ = {};
   Seen last_;
+  bool last_is_older_ = false;
   // Instructions that come again are found faster: drivers store to a device from a few places.
   KnownPage code_page_;
   KnownPage data_page_;
