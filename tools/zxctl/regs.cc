@@ -163,22 +163,27 @@ Result<AttachedThread> FindThread(const AttachedProcess& process, pid_t tid) {
   return Fail(Status{.zx = ZX_ERR_NOT_FOUND, .what = fmt::format("thread {} has ended", tid)});
 }
 
+bool HasSignal(const AttachedThread& thread, zx_signals_t which) {
+  zx_signals_t signals = 0;
+  (void)thread.thread.wait_one(0, 0, &signals);
+  return (signals & which) != 0;
+}
+
 ThreadAnswer ReadThread(const AttachedThread& thread, const Request& request) {
   ThreadAnswer answer{.tid = thread.tid, .name = {}, .values = std::nullopt, .error = {}, .has_ended = false};
   if (const auto name = ReadTaskName(thread.tid)) answer.name = name->name;
-  zx_signals_t signals = 0;
-  (void)thread.thread.wait_one(0, 0, &signals);
-  if ((signals & ZX_THREAD_TERMINATED) != 0) {
-    answer.has_ended = true;
-  } else if ((signals & ZX_THREAD_SUSPENDED) == 0) {
+  if (!HasSignal(thread, ZX_THREAD_SUSPENDED | ZX_THREAD_TERMINATED)) {
     answer.error = fmt::format(
         "it does not stop in time: it waits where nothing interrupts it (/proc/{}/task/{}/wchan names the "
         "place; a vfork, a device, or a frozen cgroup), or for a CPU; --timeout gives it more time",
         request.task.pid, thread.tid);
-  } else if (auto values = RegisterValues::Read(thread.thread, request.kind)) {
+    return answer;
+  }
+  auto values = RegisterValues::Read(thread.thread, request.kind);
+  answer.has_ended = HasSignal(thread, ZX_THREAD_TERMINATED);
+  if (answer.has_ended) return answer;
+  if (values) {
     answer.values = std::move(*values);
-  } else if (thread.thread.wait_one(ZX_THREAD_TERMINATED, 0, &signals) == ZX_OK) {
-    answer.has_ended = true;
   } else {
     answer.error = values.error().ToString();
   }
