@@ -34,6 +34,7 @@ namespace {
 constexpr int64_t kPatienceNs = 10 * kNsPerSec;
 constexpr size_t kMaxProcesses = 4;
 constexpr size_t kSockets = 3;
+constexpr size_t kBegunSize = 5;  // "s" and a tid
 
 struct RealProcess {
   zx_handle_t handle = ZX_HANDLE_INVALID;
@@ -101,6 +102,7 @@ class World {
   [[nodiscard]] bool Obeys(int thread) const;
   void Tell(int thread, char command);
   void Hear(int process, int socket, void* answer, size_t size, const char* what);
+  void HearThatItBegan(int thread, int socket);
   void TakeUpThreads(int process);
   int AddRealThread(int process, zx_koid_t koid, int socket);
 
@@ -329,10 +331,22 @@ void World::Hear(int process, int socket, void* answer, size_t size, const char*
       child_began_ = true;
       continue;
     }
-    if (got == 1 && !wanted && (message[0] == 'd' || message[0] == 's')) continue;
+    if (got == 1 && !wanted && message[0] == 'd') continue;
+    if (got == kBegunSize && size != kBegunSize) continue;
     if (got != static_cast<ssize_t>(size)) Fail(fmt::format("process {}: no {}", process, what));
     memcpy(answer, message.data(), size);
     return;
+  }
+}
+
+// What a thread of the program before said may still lie there.
+void World::HearThatItBegan(int thread, int socket) {
+  int32_t tid = 0;
+  if (zxl_task_get_pid(At(threads_, thread).handle, &tid) != ZX_OK) Fail("a thread without a tid");
+  for (int32_t begun = 0; begun != tid;) {
+    std::array<char, kBegunSize> message{};
+    Hear(At(model_.threads, thread).process, socket, message.data(), message.size(), "s");
+    memcpy(&begun, message.data() + 1, sizeof(begun));
   }
 }
 
@@ -422,7 +436,7 @@ void World::TakeUpThreads(int process) {
     const int thread = model_.AddThread(process);
     AddRealThread(process, koid, socket);
     // Until then it could still be told of its start.
-    if (model_.Runs(thread)) Hear(process, socket, &ready, 1, "s");
+    if (model_.Runs(thread)) HearThatItBegan(thread, socket);
     ++socket;
   }
   if (socket != static_cast<int>(kSockets)) Fail(fmt::format("process {} has {} new threads", process, socket - 1));

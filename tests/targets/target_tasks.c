@@ -4,7 +4,8 @@
 //   x   executes this program again        -> "r", by the first thread of the new program
 //   k   forks a child that only waits      -> the child's pid, as four bytes, and "c" by the child itself
 //   e   ends: the thread, or as the first thread the process with 5
-// The other two say "s" when they begin. "r" also comes once the first thread has made the others. At the end of its socket the process ends with 0.
+// The other two say "s" and their tid, as four bytes, when they begin. "r" also comes once the first thread has made the
+// others. At the end of its socket the process ends with 0.
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -48,7 +49,11 @@ static void Obey(int fd, int is_first) {
 }
 
 static void* Run(void* fd) {
-  if (write((int)(intptr_t)fd, "s", 1) != 1) _exit(1);
+  struct __attribute__((packed)) {
+    char what;
+    int32_t tid;
+  } begun = {'s', (int32_t)syscall(SYS_gettid)};
+  if (write((int)(intptr_t)fd, &begun, sizeof(begun)) != sizeof(begun)) _exit(1);
   Obey((int)(intptr_t)fd, 0);
   return NULL;
 }
