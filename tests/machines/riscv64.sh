@@ -6,6 +6,7 @@ compiler=g++-14-riscv64-linux-gnu
 library=own
 kernel=linux-image-riscv64
 # With two and a clock that counts instructions, QEMU 7.2 never shows a line of the kernel.
-processors=1
+counted_processors=1
+processors=2
 console=ttyS0
 emulator=(qemu-system-riscv64 -M virt -cpu rv64)

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #include "ring/channel.h"
 #include "ring/protocol.h"
 #include "supervisor/linux_registers.h"
+#include "support/proc_view.h"
 
 namespace zxctl::test {
 namespace {
@@ -224,13 +226,18 @@ class Follower {
     return RunReporter(options_, crash, StopThreads(tracee_.pid, tid));
   }
 
+  static bool IsInPause(pid_t pid) {
+    const auto call = BlockedCallOf(pid);
+#ifdef SYS_pause
+    if (call == SYS_pause) return true;
+#endif
+    // Where there is no such call, this is what a C library makes of it.
+    return call == SYS_ppoll;
+  }
+
   Captured ReportHang() {
     const pid_t pid = tracee_.pid;
-    const auto sleeps = [&] {
-      const auto call = ReadFile(fmt::format("/proc/{}/syscall", pid));
-      return call && call->starts_with("34 ");
-    };
-    while (!sleeps()) sched_yield();
+    while (!IsInPause(pid)) sched_yield();
     ptrace(PTRACE_INTERRUPT, pid, nullptr, nullptr);
     int status = 0;
     waitpid(pid, &status, __WALL);
