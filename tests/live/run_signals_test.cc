@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+
 #include "support/proc_view.h"
 #include "support/programs32.h"
 #include "support/supervised.h"
@@ -42,7 +44,9 @@ void PrintTo(const SignalCase& signal_case, std::ostream* out) { *out << signal_
 class Signals : public ::testing::TestWithParam<SignalCase> {
  protected:
   static void ExpectSameSignals(const std::string& program) {
-    const std::string count = std::to_string(Scaled(GetParam().full, GetParam().quick));
+    constexpr int kEmulated = 5'000;
+    const int quick = IsEmulated() ? std::min(GetParam().quick, kEmulated) : GetParam().quick;
+    const std::string count = std::to_string(Scaled(GetParam().full, quick));
     const Twins twins = ExpectSameAsBare({TargetPath(program), GetParam().name, count}, {.timeout_s = Scaled(300, 90)});
     EXPECT_EQ(DescribeStatus(twins.bare.status), "exit 0");
     EXPECT_NE(twins.bare.out, "");

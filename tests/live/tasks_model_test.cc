@@ -679,7 +679,8 @@ void World::Do(const Op& op) {
 TEST(TaskModel, TasksDoWhatTheModelDoes) {
   // What is in the environment already goes first. Not shrunk: what failed once for the time it was done at seldom fails twice, and
   // each attempt that does waits as long as the first.
-  setenv("RC_PARAMS", getenv("ZX_SOAK") != nullptr ? "max_success=100000 noshrink=1" : "max_success=500 noshrink=1", 0);
+  const std::string sequences = std::to_string(Scaled(100'000, IsEmulated() ? 50 : 500));
+  setenv("RC_PARAMS", ("noshrink=1 max_success=" + sequences).c_str(), 0);
   const bool holds = rc::check("tasks do what the model does", [] {
     const auto ops = *Sequences();
     World world;
