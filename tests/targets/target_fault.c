@@ -76,7 +76,7 @@ NOINLINE void overflow_in_thread(void) {
 NOINLINE void smash(void) {
   volatile uintptr_t* slot = __builtin_frame_address(0);
   __asm__ volatile("" : "+r"(slot));
-  for (int i = 0; i < 6; ++i) slot[i] = (uintptr_t)-1 / 255 * 0x41;
+  for (int i = 0; i < ZX_SMASHED_WORDS; ++i) slot[i] = (uintptr_t)-1 / 255 * 0x41;
   sink++;
 }
 

@@ -1,6 +1,14 @@
 // What the child programs need of a machine.
 #pragma once
 
+// As many words from a function's frame address up as destroy the return address that is nearest there, and leave main's.
+// riscv's frame address is below its caller's frame, and frames are of two words.
+#ifdef __riscv
+#define ZX_SMASHED_WORDS 2
+#else
+#define ZX_SMASHED_WORDS 6
+#endif
+
 // RETURNING leaves `value` in the register that a handler writes to with SKIP… and goes on behind the instruction.
 #if defined(__x86_64__) || defined(__i386__)
 #define ZX_BREAKPOINT() __asm__ volatile("int3")
