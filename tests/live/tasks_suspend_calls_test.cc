@@ -18,10 +18,14 @@
 namespace zxctl::test {
 namespace {
 
-constexpr int kTimeoutMs = 400;
+// An emulated machine is not attached to in less than a second.
+const int kTimeoutMs = IsEmulated() ? 6'000 : 400;
 constexpr int kSuspends = 5;
 // How late a call may end, beyond what it had waited before its first suspend.
-constexpr int64_t kLateNs = 50 * kNsPerMs;
+const int64_t kLateNs = (IsEmulated() ? 1'000 : 50) * kNsPerMs;
+
+timespec Span(int64_t ns) { return {.tv_sec = ns / kNsPerSec, .tv_nsec = ns % kNsPerSec}; }
+
 // Programs that have to get a CPU one after the other at the end of a watched call's time: the tracer for its timer, the
 // thread for the interrupt, the tracer for the stop and the thread for the result; and the thread twice more for each of
 // the suspends, which the calls that count their own time do not see.
@@ -230,7 +234,7 @@ TEST_P(SuspendedCallWithTimeout, IsNeverEarlyAndLateByNoMoreThanItHadWaitedBefor
   const Canary canary;
   const std::vector<Pair> pairs = Start(GetParam(), {{.end = End::kTimeout, .disposition = "ignore"}});
   const Pair& pair = pairs.front();
-  const timespec between{.tv_sec = 0, .tv_nsec = kTimeoutMs / (kSuspends + 2) * kNsPerMs};
+  const timespec between = Span(kTimeoutMs * kNsPerMs / (kSuspends + 2));
   for (int round = 0; round < kSuspends; ++round) {
     nanosleep(&between, nullptr);
     pair.suspended->SuspendOnce([] {});
@@ -270,8 +274,8 @@ int64_t ExcessOfExactTimeout(const BlockingCall& call) {
   const std::vector<Pair> pairs =
       Start(call, {{.end = End::kTimeout, .disposition = "ignore"}}, ZXL_ATTACH_EXACT_TIMEOUTS);
   const Pair& pair = pairs.front();
-  constexpr timespec kBefore{.tv_sec = 0, .tv_nsec = kTimeoutMs / 2 * kNsPerMs};
-  nanosleep(&kBefore, nullptr);
+  const timespec before = Span(kTimeoutMs * kNsPerMs / 2);
+  nanosleep(&before, nullptr);
   for (int round = 0; round < kSuspends; ++round) pair.suspended->SuspendOnce([] {});
   const Outcome bare = pair.bare->Finish();
   const Outcome suspended = pair.suspended->Finish();
@@ -298,7 +302,7 @@ TEST_P(SuspendedCallWithTimeout, EndsAtOnceWhenItsTimeHasPassedMeanwhile) {
   int64_t released_ns = 0;
   pair.suspended->SuspendOnce([&] {
     const int64_t over = pair.suspended->first_suspend_ns() + kTimeoutMs * kNsPerMs;
-    const timespec end{.tv_sec = over / kNsPerSec, .tv_nsec = over % kNsPerSec};
+    const timespec end = Span(over);
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, nullptr);
     released_ns = MonotonicNs();
   });
