@@ -16,6 +16,8 @@ namespace {
 constexpr int kQuietRounds = 2;
 // An exec in a process that is attached to is waited for so often, each time as long as PtraceOps::Seize() waits.
 constexpr int kExecTries = 100;
+// So many looks are made in place of each wait when there is nothing to be waited for.
+constexpr int kLooksPerTry = 100;
 // A thread that has taken its leader's place by now was refused as the leader that had ended; this may happen more than once.
 constexpr int kMaxSeizeRefusals = 10;
 
@@ -55,6 +57,11 @@ Status DoesNotGetOn(pid_t pid) {
   return {.zx = ZX_ERR_BAD_STATE,
           .sys_errno = EBUSY,
           .what = fmt::format("process {} is executing a program and does not get on with it; try again", pid)};
+}
+
+bool HasOnlyEnds(const Process& process) {
+  return std::all_of(process.threads.begin(), process.threads.end(),
+                     [](const Thread* thread) { return thread->state.life == Lifecycle::kExiting; });
 }
 
 // Of a process that waits for us, and so executes nothing: that it seems to only says that we had no CPU meanwhile.
@@ -170,14 +177,23 @@ Result<pid_t> Tracer::SeizeFirst(pid_t pid) {
 // thread: a list is read in pieces, and the next one begins further on than it should if threads have ended meanwhile.
 Result<void> Tracer::SeizeAllThreads(Koid koid, int exec_tries) {
   int execs = 0;
+  int looks = 0;
   for (int quiet_rounds = 0; quiet_rounds < kQuietRounds;) {
     Process* process = tree_.FindProcessByKoid(koid);
     if (process == nullptr) return {};
     const auto found = SeizeThreads(*process);
     if (!found) return Fail(found.error());
     quiet_rounds = *found == Found::kNothingNew ? quiet_rounds + 1 : 0;
-    if (*found != Found::kExec) continue;
-    if (++execs > exec_tries) return Fail(DoesNotGetOn(process->pid));
+    if (*found == Found::kExec) {
+      if (++execs > exec_tries) return Fail(DoesNotGetOn(process->pid));
+    } else if (HasOnlyEnds(*process)) {
+      // The thread that takes the place of its leader in an exec is in no list for a moment: not a quiet one.
+      quiet_rounds = 0;
+      if (++looks > exec_tries * kLooksPerTry) return Fail(DoesNotGetOn(process->pid));
+      sched_yield();
+    } else {
+      continue;
+    }
     TakeEndsOf(*process);
   }
   return {};

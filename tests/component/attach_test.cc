@@ -1,4 +1,6 @@
 // Attaching to a process whose threads do not stand still meanwhile.
+#include <sys/ptrace.h>
+
 #include <cerrno>
 
 #include "component/tracer_fixture.h"
@@ -44,6 +46,56 @@ TEST(AttachProcess, GoesOnWithTheThreadThatTakesThePlaceOfAllThatWereSeized) {
   EXPECT_EQ((*attached)->threads.front()->tid, ExecutingProcess::kPid);
   EXPECT_EQ((*attached)->threads.front()->state.life, Lifecycle::kAlive);
   EXPECT_EQ(tracer.tree().root_job().processes, 1U);
+}
+
+// A process that is in no list for a while: its leader is at its end, and the thread that takes its place, which nobody has been
+// able to attach to, does not have the leader's number yet.
+class VanishingProcess final : public FakePtraceOps {
+ public:
+  static constexpr pid_t kPid = 100;
+  static constexpr pid_t kOther = 101;
+
+  VanishingProcess() {
+    tracees[kPid].tgid = kPid;
+    tracees[kOther].tgid = kPid;
+    tracees[kPid].statuses.push_back(EventStop(PTRACE_EVENT_EXIT));
+  }
+  OpResult Seize(pid_t tid, uint64_t options) override {
+    if (tid == kOther) return OpResult(EBUSY);
+    ++seized_;
+    return FakePtraceOps::Seize(tid, options);
+  }
+  WaitResult Wait(pid_t tid) override {
+    const WaitResult result = FakePtraceOps::Wait(tid);
+    if (result.tid == kPid) tracees.erase(kOther), vanished_ = kLooks;
+    return result;
+  }
+  std::vector<pid_t> ListThreads(pid_t pid) override {
+    if (vanished_ == 0) return FakePtraceOps::ListThreads(pid);
+    --vanished_;
+    return {};
+  }
+  [[nodiscard]] int seized() const { return seized_; }
+
+ private:
+  static constexpr int kLooks = 10;
+  int vanished_ = 0;
+  int seized_ = 0;
+};
+
+TEST(AttachProcess, IsNotDoneWhileOnlyAnEndIsLeft) {
+  FakeClock clock;
+  VanishingProcess ops;
+  RecordingSink sink;
+  TracerObserver observer;
+  TimerQueue timers;
+  Tracer tracer(ops, sink, observer, timers, clock, {});
+  const auto attached = tracer.AttachProcess(VanishingProcess::kPid, tracer.tree().root_job());
+  ASSERT_TRUE(attached) << attached.error().ToString();
+  ASSERT_EQ((*attached)->threads.size(), 1U);
+  EXPECT_EQ((*attached)->threads.front()->tid, VanishingProcess::kPid);
+  EXPECT_EQ((*attached)->threads.front()->state.life, Lifecycle::kAlive);
+  EXPECT_EQ(ops.seized(), 2) << "the leader, and who took its place";
 }
 
 }  // namespace
