@@ -47,6 +47,7 @@ static int timeout_ms;
 static int fd = -1;     // what the call waits on
 static int peer = -1;   // its other end
 static int queue = -1;  // a System V or POSIX queue or semaphore
+static enum { NO_QUEUE, SEMAPHORES, MESSAGES } made;
 static pid_t helper;
 static int* word;  // shared with the helper
 static char dir[] = "/tmp/target_blocking.XXXXXX";
@@ -189,6 +190,7 @@ static void CatchUsr2(void) {
 static void OpenSemaphore(void) {
   queue = semget(IPC_PRIVATE, 1, 0600);
   if (queue < 0) Die("semget");
+  made = SEMAPHORES;
 }
 
 static void RaiseSemaphore(void) {
@@ -199,6 +201,7 @@ static void RaiseSemaphore(void) {
 static void OpenMessages(void) {
   queue = msgget(IPC_PRIVATE, 0600);
   if (queue < 0) Die("msgget");
+  made = MESSAGES;
 }
 
 struct message {
@@ -374,7 +377,9 @@ static void SetDisposition(const char* name) {
 static void CleanUp(void) {
   kill(helper, SIGKILL);
   waitpid(helper, NULL, 0);
-  if (queue >= 0) semctl(queue, 0, IPC_RMID), msgctl(queue, IPC_RMID, NULL);
+  // The same number of the other kind is somebody else's.
+  if (made == SEMAPHORES) semctl(queue, 0, IPC_RMID);
+  if (made == MESSAGES) msgctl(queue, IPC_RMID, NULL);
   unlink(path);
   unlink(address.sun_path);
   rmdir(dir);

@@ -2,9 +2,9 @@
 #pragma once
 
 // As many words from a function's frame address up as destroy the return address that is nearest there, and leave main's.
-// riscv's frame address is below its caller's frame, and frames are of two words.
+// riscv's frame address is where its caller's frame begins, and the one after that is of two words.
 #ifdef __riscv
-#define ZX_SMASHED_WORDS 2
+#define ZX_SMASHED_WORDS 4
 #else
 #define ZX_SMASHED_WORDS 6
 #endif
