@@ -59,9 +59,20 @@ Status DoesNotGetOn(pid_t pid) {
           .what = fmt::format("process {} is executing a program and does not get on with it; try again", pid)};
 }
 
-bool HasOnlyEnds(const Process& process) {
-  return std::all_of(process.threads.begin(), process.threads.end(),
-                     [](const Thread* thread) { return thread->state.life == Lifecycle::kExiting; });
+// A leader that was past its last stop when it was seized ends unheard: it is a zombie as long as there are others.
+bool HasOnlyEnds(PtraceOps& ops, const Process& process) {
+  return std::all_of(process.threads.begin(), process.threads.end(), [&](const Thread* thread) {
+    if (thread->state.life == Lifecycle::kExiting) return true;
+    const auto facts = thread->tid == process.pid ? ops.ReadFacts(thread->tid) : std::nullopt;
+    return facts && facts->IsZombie();
+  });
+}
+
+// The thread that takes its leader's place in an exec has its tid then, and may be traced by nobody: the kernel says nothing of
+// a leader's end in that case.
+bool MayBeAnother(PtraceOps& ops, const Process& process, const Thread& thread) {
+  if (thread.state.life == Lifecycle::kExiting) return true;
+  return thread.tid == process.pid && !ops.IsTracee(thread.tid);
 }
 
 // Of a process that waits for us, and so executes nothing: that it seems to only says that we had no CPU meanwhile.
@@ -186,7 +197,7 @@ Result<void> Tracer::SeizeAllThreads(Koid koid, int exec_tries) {
     quiet_rounds = *found == Found::kNothingNew ? quiet_rounds + 1 : 0;
     if (*found == Found::kExec) {
       if (++execs > exec_tries) return Fail(DoesNotGetOn(process->pid));
-    } else if (HasOnlyEnds(*process)) {
+    } else if (HasOnlyEnds(ops_, *process)) {
       // The thread that takes the place of its leader in an exec is in no list for a moment: not a quiet one.
       quiet_rounds = 0;
       if (++looks > exec_tries * kLooksPerTry) return Fail(DoesNotGetOn(process->pid));
@@ -214,13 +225,15 @@ void Tracer::LookForLateThreads(Thread& thread) {
 Result<Tracer::Found> Tracer::SeizeThreads(Process& process) {
   Found found = Found::kNothingNew;
   for (const pid_t tid : ops_.ListThreads(process.pid)) {
-    Thread* known = tree_.FindThread(tid);
-    if (known != nullptr && known->state.life != Lifecycle::kExiting) continue;
+    const Thread* known = tree_.FindThread(tid);
+    if (known != nullptr && !MayBeAnother(ops_, process, *known)) continue;
     // One that is gone, that ends, or that came with its creator, is refused.
     const OpResult seized = ops_.Seize(tid, Options(tid == process.pid));
     if (seized.error() == EBUSY) return Found::kExec;
     if (seized.error() == EPERM) {
       if (const auto untraced = CheckUntraced(process.pid, tid); !untraced) return Fail(untraced.error());
+      // One that took its leader's place while it was being seized stops for this; one that is at its end does not.
+      if (known != nullptr) (void)ops_.Interrupt(tid);
     }
     if (!seized.ok()) continue;
     found = Found::kSome;

@@ -59,6 +59,9 @@ void Tracer::OnStop(Thread& thread, const WaitStatus& status) {
     process->dying_tid = 0;
   }
   if (thread.may_make_thread) LookForLateThreads(thread);
+  // Whoever stops after the last stop of all is another, who has the tid now: see SeizeThreads().
+  const bool had_ended = thread.state.life == Lifecycle::kExiting && thread.state.exception == ExceptionPhase::kNone;
+  if (had_ended && status.kind != WaitKind::kExit) Revive(thread);
   if (thread.errand != nullptr && status.kind != WaitKind::kExit) return OnErrandStop(thread, status);
   switch (status.kind) {
     case WaitKind::kSignalStop:

@@ -89,5 +89,76 @@ TEST(AttachProcess, IsNotDoneWhileOnlyAnEndIsLeft) {
   EXPECT_EQ(ops.seized(), 2) << "the leader, and who took its place";
 }
 
+// A process whose leader is at its end when it is seized, past the stop that would tell of it: the kernel lets it go without a
+// word when another thread takes its place.
+class ReplacedProcess final : public TwoThreads {
+ public:
+  OpResult Seize(pid_t tid, uint64_t options) override {
+    if (tid == kPid) ++seized_;
+    if (tid == kOther) tracees[kPid].untraced = true, tracees.erase(kOther);
+    return TwoThreads::Seize(tid, options);
+  }
+  [[nodiscard]] int seized() const { return seized_; }
+
+ private:
+  int seized_ = 0;
+};
+
+TEST(AttachProcess, TakesUpAThreadThatHasTakenItsLeadersPlaceUnheard) {
+  ReplacedProcess ops;
+  ops.ExpectAttached();
+  EXPECT_EQ(ops.seized(), 2) << "the leader, and who took its place";
+}
+
+// The same, but before it takes the place the other thread is in no list, and the leader is a zombie.
+class ReplacedLateProcess final : public TwoThreads {
+ public:
+  ReplacedLateProcess() { tracees.erase(kOther); }
+  OpResult Seize(pid_t tid, uint64_t options) override {
+    if (tid == kPid) tracees[kPid].facts.state = ++seized_ == 1 ? 'Z' : 'S';
+    return TwoThreads::Seize(tid, options);
+  }
+  std::vector<pid_t> ListThreads(pid_t pid) override {
+    constexpr int kLooks = 10;
+    if (seized_ == 1 && ++looks_ == kLooks) tracees[kPid].untraced = true, tracees[kPid].facts.state = 'S';
+    return TwoThreads::ListThreads(pid);
+  }
+  [[nodiscard]] int seized() const { return seized_; }
+
+ private:
+  int looks_ = 0;
+  int seized_ = 0;
+};
+
+TEST(AttachProcess, IsNotDoneWhileAZombieIsAllThatIsKnown) {
+  ReplacedLateProcess ops;
+  ops.ExpectAttached();
+  EXPECT_EQ(ops.seized(), 2) << "the leader, and who took its place";
+}
+
+// The other thread was attached to in the last moment, unknown to who gave up the wait for it: it has the leader's number by
+// then, and nobody can attach to it a second time.
+class SeizedUnknownProcess final : public TwoThreads {
+ public:
+  SeizedUnknownProcess() { tracees[kPid].statuses.push_back(EventStop(PTRACE_EVENT_EXIT)); }
+  OpResult Seize(pid_t tid, uint64_t options) override {
+    if (tid == kPid && !tracees.contains(kOther)) return OpResult(EPERM);
+    return TwoThreads::Seize(tid, options);
+  }
+  OpResult Interrupt(pid_t tid) override {
+    if (tid == kPid && !tracees.contains(kOther)) tracees[tid].statuses.push_back(EventStop(PTRACE_EVENT_STOP));
+    return TwoThreads::Interrupt(tid);
+  }
+  WaitResult Wait(pid_t tid) override {
+    const WaitResult result = FakePtraceOps::Wait(tid);
+    if (result.tid == kPid) tracees.erase(kOther);
+    return result;
+  }
+};
+
+TEST(AttachProcess, FindsAThreadThatHasTakenItsLeadersPlaceWhileItWasAttachedTo) {
+  SeizedUnknownProcess().ExpectAttached();
+}
+
 }  // namespace
 }  // namespace zxctl
