@@ -62,7 +62,7 @@ template <typename Layout>
 concept StatesView = requires(const Layout& layout, const StateSets& sets, std::span<std::byte> out) {
   { FindState(uint32_t{}) } -> std::same_as<const Layout*>;
   { StateFields(uint32_t{}) } -> std::same_as<std::vector<RegisterField>>;
-  ShowState(layout, sets, out);
+  { ShowState(layout, sets, out) } -> std::same_as<std::optional<std::string>>;
   { TakeState(layout, out, sets) } -> std::same_as<std::optional<std::string>>;
   { IsArmed(sets) } -> std::same_as<bool>;
   { WritableBytes(uint32_t{}, out) } -> std::same_as<size_t>;

@@ -47,6 +47,8 @@ struct StateLayout {
   size_t bytes = 0;
   std::array<uint32_t, 2> sets{};
   std::string_view missing;  // why this machine has none, if it has none
+  // If the kernel gives them to a thread when it first uses them: why they cannot be written before. They are read as zeros.
+  std::string_view unused{};
 };
 // The one of this kind; null for a kind that there is not.
 template <size_t N>

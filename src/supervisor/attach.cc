@@ -267,6 +267,11 @@ void Tracer::AddRunning(Process& process, pid_t tid) {
   if (known->may_make_thread) (void)ops_.Interrupt(tid_now);
 }
 
+void Tracer::Revive(Thread& thread) {
+  thread.state = {.life = Lifecycle::kAlive};
+  if (IsWanted(thread)) thread.state.hold = HoldPhase::kRequested;
+}
+
 // A thread that executes a program waits for the end of all others, and those that are traced end only when they are waited
 // for.
 void Tracer::TakeEndsOf(const Process& process) {

@@ -20,6 +20,8 @@ Status Refused(std::string what) { return {.zx = ZX_ERR_INVALID_ARGS, .what = st
 
 Status Missing(std::string_view why) { return {.zx = ZX_ERR_NOT_SUPPORTED, .what = std::string(why)}; }
 
+Status Unused(std::string_view why) { return {.zx = ZX_ERR_BAD_STATE, .what = std::string(why)}; }
+
 Status RefusedRegisters(int error) {
   return error == ESRCH ? Gone() : Status::FromErrno("the kernel refuses these registers", error);
 }
@@ -64,6 +66,7 @@ Result<ReadSets> ReadAll(PtraceOps& ops, pid_t tid, const arch::StateLayout& lay
   // One that is just being killed is a tracee still.
   arch::Registers registers{};
   if (!ops.IsTracee(tid) || ops.GetRegisters(tid, registers).error() == ESRCH) return Fail(Gone());
+  if (!layout.unused.empty()) return sets;
   return Fail(Missing("the kernel does not give these registers of this machine"));
 }
 
@@ -111,7 +114,7 @@ Result<void> Tracer::ReadState(const Thread& thread, const arch::StateLayout& la
   if (layout.sets[0] != 0) {
     auto sets = ReadAll(ops_, thread.tid, layout);
     if (!sets) return Fail(sets.error());
-    arch::ShowState(layout, sets->spans(), out);
+    if (const auto unfit = arch::ShowState(layout, sets->spans(), out)) return Fail(Missing(*unfit));
     return {};
   }
   auto registers = ReadGeneral(thread);
@@ -177,7 +180,10 @@ Result<void> Tracer::WriteSingleStep(Thread& thread, std::span<const std::byte> 
 Result<void> Tracer::WriteSets(Thread& thread, const arch::StateLayout& layout, std::span<const std::byte> in) {
   auto before = ReadAll(ops_, thread.tid, layout);
   if (!before) return Fail(before.error());
+  if (before->first.empty()) return Fail(Unused(layout.unused));
   ReadSets sets = *before;
+  std::vector<std::byte> shown(layout.bytes);
+  if (const auto unfit = arch::ShowState(layout, sets.spans(), shown)) return Fail(Missing(*unfit));
   if (const auto refused = arch::TakeState(layout, in, sets.spans())) return Fail(Refused(*refused));
   const bool debug = layout.kind == ZX_THREAD_STATE_DEBUG_REGS;
   const OpResult set = WriteAll(ops_, thread.tid, layout, sets.spans());

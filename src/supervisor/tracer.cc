@@ -304,11 +304,6 @@ void Tracer::OnExecEvent(pid_t pid) {
   if (at_exec == AtExec::kStart) StartProcess(*process);
 }
 
-void Tracer::Revive(Thread& thread) {
-  thread.state = {.life = Lifecycle::kAlive};
-  if (IsWanted(thread)) thread.state.hold = HoldPhase::kRequested;
-}
-
 void Tracer::TakeOverLeader(pid_t former, pid_t pid) {
   Thread* caller = tree_.FindThread(former);
   if (former == pid || caller == nullptr) return;

@@ -18,10 +18,10 @@ __attribute__((noinline)) void called(void) {
   calls++;
 }
 
-static void PrintFound(void) {
-  const uint8_t* bytes = (const uint8_t*)&found;
+static void PrintBytes(const void* from, size_t size) {
+  const uint8_t* bytes = (const uint8_t*)from;
   printf("found ");
-  for (size_t i = 0; i < sizeof(found); i++) printf("%02x", bytes[i]);
+  for (size_t i = 0; i < size; i++) printf("%02x", bytes[i]);
   printf("\n");
 }
 
@@ -34,7 +34,7 @@ static int DoCommon(int command, char** argv) {
   switch (command) {
     case 'x':  // a breakpoint with the pattern in the vector registers, and what they hold afterwards
       probe();
-      PrintFound();
+      PrintBytes(&found, sizeof(found));
       return 1;
     case 'w':  // writes the watched variable
       watched++;

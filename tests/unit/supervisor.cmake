@@ -11,6 +11,9 @@ foreach(machine aarch64 riscv64)
       ${folder}/${machine}/registers.cc ${folder}/${machine}/restart.cc ${folder}/${machine}/start_registers.cc
       ${folder}/${machine}/zircon.cc ${folder}/${machine}/states.cc ${folder}/${machine}/fields.cc ${folder}/start_regs.cc ${folder}/${machine}/start_regs.cc
     LIBS zx_base)
+  if(machine STREQUAL riscv64)
+    target_sources(arch_riscv64_test PRIVATE ${folder}/riscv64/vector_regs.cc)
+  endif()
   target_include_directories(arch_${machine}_test BEFORE PRIVATE ${folder}/${machine} ${folder})
 endforeach()
 zx_test(zx_supervisor_unit_test LABEL unit
@@ -23,6 +26,7 @@ zx_test(zx_supervisor_unit_test LABEL unit
     ${CMAKE_CURRENT_LIST_DIR}/sleep_clock_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/spin_policy_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/start_regs_test.cc
+    ${CMAKE_CURRENT_LIST_DIR}/vector_regs_test.cc
     ${machine_tests}
     ${CMAKE_CURRENT_LIST_DIR}/task_tree_test.cc
   LIBS zx_supervisor)

@@ -156,6 +156,18 @@ typedef struct zx_riscv64_thread_state_fp_regs {
   uint32_t reserved;
 } zx_riscv64_thread_state_fp_regs_t;
 
+// The vector extension's registers, of 128 bits each. A machine without the extension, or with larger registers, has no such
+// kind (NOT_SUPPORTED). `vcsr` has 3 bits. `vtype` is a setting that vsetvli can make with such registers, `vl` at most VLMAX in
+// it, and `vstart` below VLMAX; VILL alone in `vtype` goes with a `vl` of 0. All else is INVALID_ARGS. Linux gives a thread its
+// vector registers with the first vector instruction: until then all is read as 0, and writing is BAD_STATE.
+typedef struct zx_riscv64_thread_state_vector_regs {
+  zx_thread_state_register128_t v[32];
+  uint64_t vcsr;
+  uint64_t vstart;
+  uint64_t vl;
+  uint64_t vtype;
+} zx_riscv64_thread_state_vector_regs_t;
+
 #if defined(__x86_64__)
 typedef zx_x86_64_thread_state_general_regs_t zx_thread_state_general_regs_t;
 typedef zx_x86_64_thread_state_fp_regs_t zx_thread_state_fp_regs_t;
@@ -169,6 +181,7 @@ typedef zx_arm64_thread_state_debug_regs_t zx_thread_state_debug_regs_t;
 #elif defined(__riscv)
 typedef zx_riscv64_thread_state_general_regs_t zx_thread_state_general_regs_t;
 typedef zx_riscv64_thread_state_fp_regs_t zx_thread_state_fp_regs_t;
+typedef zx_riscv64_thread_state_vector_regs_t zx_thread_state_vector_regs_t;
 #endif
 
 #endif  // ZIRCON_SYSCALLS_DEBUG_H_

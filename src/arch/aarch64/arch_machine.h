@@ -91,7 +91,9 @@ void FillExceptionContext(int signo, int code, uint64_t address, zx_exception_ar
 [[nodiscard]] std::vector<RegisterField> StateFields(uint32_t kind);
 inline constexpr size_t kMaxStateBytes = 1024;
 [[nodiscard]] bool IsStep(int signo, int code, int pid);
-void ShowState(const StateLayout& layout, const StateSets& sets, std::span<std::byte> out);
+// A sentence that says why, when what was read does not fit Zircon's structure.
+[[nodiscard]] std::optional<std::string> ShowState(const StateLayout& layout, const StateSets& sets,
+                                                   std::span<std::byte> out);
 [[nodiscard]] std::optional<std::string> TakeState(const StateLayout& layout, std::span<const std::byte> in,
                                                    const StateSets& sets);
 [[nodiscard]] bool IsArmed(const StateSets& sets);

@@ -120,9 +120,10 @@ void TakeVectors(const VectorRegs& regs, std::span<std::byte> set) {
 
 const StateLayout* FindState(uint32_t kind) { return FindState(kStates, kind); }
 
-void ShowState(const StateLayout& layout, const StateSets& sets, std::span<std::byte> out) {
+std::optional<std::string> ShowState(const StateLayout& layout, const StateSets& sets, std::span<std::byte> out) {
   if (layout.kind == ZX_THREAD_STATE_VECTOR_REGS) Put(out, 0, ShowVectors(sets[0]));
   if (layout.kind == ZX_THREAD_STATE_DEBUG_REGS) Put(out, 0, ShowDebug(sets));
+  return std::nullopt;
 }
 
 std::optional<std::string> TakeState(const StateLayout& layout, std::span<const std::byte> in, const StateSets& sets) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string_view>
+#include <utility>
 
 #include "arch_machine.h"
 
@@ -13,6 +14,7 @@ namespace {
 using Fields = std::vector<RegisterField>;
 
 using FpRegs = zx_riscv64_thread_state_fp_regs_t;
+using VectorRegs = zx_riscv64_thread_state_vector_regs_t;
 
 Fields General() {
   Fields fields;
@@ -31,6 +33,18 @@ Fields Fp() {
   return fields;
 }
 
+Fields Vectors() {
+  Fields fields;
+  generic::AddRow(fields, "v", 32, {.offset = 0, .stride = 16, .bytes = 16});
+  for (const auto& [name, offset] : {std::pair{"vcsr", offsetof(VectorRegs, vcsr)},
+                                     {"vstart", offsetof(VectorRegs, vstart)},
+                                     {"vl", offsetof(VectorRegs, vl)},
+                                     {"vtype", offsetof(VectorRegs, vtype)}}) {
+    fields.push_back({name, offset, sizeof(uint64_t)});
+  }
+  return fields;
+}
+
 }  // namespace
 
 std::vector<RegisterField> StateFields(uint32_t kind) {
@@ -39,6 +53,8 @@ std::vector<RegisterField> StateFields(uint32_t kind) {
       return General();
     case ZX_THREAD_STATE_FP_REGS:
       return Fp();
+    case ZX_THREAD_STATE_VECTOR_REGS:
+      return Vectors();
     default:
       return {};
   }

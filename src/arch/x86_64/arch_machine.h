@@ -99,7 +99,9 @@ inline constexpr bool kHasStepFlag = true;
 void ShowStepFlag(Registers& registers);
 [[nodiscard]] bool TakeStepFlag(Registers& registers);
 // The registers of a kind but the general ones, from its sets. `out` has its size.
-void ShowState(const StateLayout& layout, const StateSets& sets, std::span<std::byte> out);
+// A sentence that says why, when what was read does not fit Zircon's structure.
+[[nodiscard]] std::optional<std::string> ShowState(const StateLayout& layout, const StateSets& sets,
+                                                   std::span<std::byte> out);
 // Puts what a program may set into the sets. A sentence about the first value that cannot be, and nothing has changed.
 [[nodiscard]] std::optional<std::string> TakeState(const StateLayout& layout, std::span<const std::byte> in,
                                                    const StateSets& sets);

@@ -145,10 +145,11 @@ bool TakeStepFlag(Registers& registers) {
   return set;
 }
 
-void ShowState(const StateLayout& layout, const StateSets& sets, std::span<std::byte> out) {
+std::optional<std::string> ShowState(const StateLayout& layout, const StateSets& sets, std::span<std::byte> out) {
   if (layout.kind == ZX_THREAD_STATE_FP_REGS) Put(out, 0, ShowFp(sets[0]));
   if (layout.kind == ZX_THREAD_STATE_VECTOR_REGS) Put(out, 0, ShowVectors(sets[0]));
   if (layout.kind == ZX_THREAD_STATE_DEBUG_REGS) Put(out, 0, ShowDebug(sets[0]));
+  return std::nullopt;
 }
 
 std::optional<std::string> TakeState(const StateLayout& layout, std::span<const std::byte> in, const StateSets& sets) {

@@ -1,5 +1,7 @@
 // Every kind of registers of a real thread: what is read is what it has, what is written is what it goes on with, what cannot be
 // is refused and changes nothing, and of what Linux does not have on this machine it is said in words.
+#include <sys/auxv.h>
+
 #include <cstring>
 #include <map>
 #include <string>
@@ -20,6 +22,8 @@ struct Found {
   uint64_t fcsr;
 };
 
+bool HasVectors() { return (getauxval(AT_HWCAP) >> ('v' - 'a') & 1) != 0; }
+
 class Registers : public RegistersTest {
  protected:
   Found Finish() {
@@ -35,9 +39,9 @@ TEST_F(Registers, SizesOfTheKinds) { ExpectSizes({{0, 256}, {1, 520}}); }
 // Neither steps nor hardware breakpoints: the kernel has no way to ask for them.
 TEST_F(Registers, OfKindsThatThereAreNotItIsSaidWhy) {
   const zx::SuspendToken token = Suspend();
-  const std::map<uint32_t, std::string> reasons = {{ZX_THREAD_STATE_VECTOR_REGS, "vector registers"},
-                                                   {ZX_THREAD_STATE_DEBUG_REGS, "no debug registers"},
-                                                   {ZX_THREAD_STATE_SINGLE_STEP, "cannot step"}};
+  std::map<uint32_t, std::string> reasons = {{ZX_THREAD_STATE_DEBUG_REGS, "no debug registers"},
+                                             {ZX_THREAD_STATE_SINGLE_STEP, "cannot step"}};
+  if (!HasVectors()) reasons[ZX_THREAD_STATE_VECTOR_REGS] = "no vector registers";
   for (const auto& [kind, why] : reasons) {
     std::vector<uint8_t> buffer(4096);
     EXPECT_EQ(thread_.read_state(kind, buffer.data(), buffer.size()), ZX_ERR_NOT_SUPPORTED) << kind;
@@ -89,6 +93,92 @@ TEST_F(Registers, AHighHalfThatThereIsNotChangesNothing) {
   const FpRegs after = Read<FpRegs>(thread_);
   EXPECT_EQ(std::memcmp(&before, &after, sizeof(before)), 0);
   static_cast<void>(Finish());
+}
+
+// ---- vectors ----
+
+using VectorRegs = zx_thread_state_vector_regs_t;
+
+// What it had after the breakpoint of 'v'.
+struct FoundVectors {
+  uint8_t v[512];
+  uint64_t vcsr, vstart, vl, vtype;
+};
+
+constexpr uint64_t kThreeOf32 = 0xd0;  // e32, m1, ta, ma
+
+class VectorRegisters : public Registers {
+ protected:
+  void SetUp() override {
+    if (!HasVectors()) GTEST_SKIP() << "this machine has no vector extension";
+  }
+  VectorRegs ReadVectors() {
+    VectorRegs regs = {};
+    EXPECT_EQ(thread_.read_state(ZX_THREAD_STATE_VECTOR_REGS, &regs, sizeof(regs)), ZX_OK) << zxl_last_error();
+    return regs;
+  }
+  zx_status_t WriteVectors(const VectorRegs& regs) {
+    return thread_.write_state(ZX_THREAD_STATE_VECTOR_REGS, &regs, sizeof(regs));
+  }
+  FoundVectors FinishVectors() {
+    PassBreakpoint(thread_);
+    return FinishAs<FoundVectors>();
+  }
+};
+
+TEST_F(VectorRegisters, AreReadAndWritten) {
+  StandAt("v");
+  VectorRegs regs = ReadVectors();
+  EXPECT_EQ(BytesOf(regs.v, sizeof(regs.v)), Pattern(0, sizeof(regs.v)));
+  EXPECT_EQ(regs.vcsr, 5U);
+  EXPECT_EQ(regs.vstart, 0U);
+  EXPECT_EQ(regs.vl, 3U);
+  EXPECT_EQ(regs.vtype, kThreeOf32);
+  for (uint64_t i = 0; i < kFloats; ++i) regs.v[i] = {.low = ~i, .high = i << 56};
+  // 64-bit elements in groups of eight registers: 16 of them.
+  regs.vtype = 0x1b;
+  regs.vl = 15;
+  regs.vstart = 14;
+  regs.vcsr = 2;
+  ASSERT_EQ(WriteVectors(regs), ZX_OK) << zxl_last_error();
+  const VectorRegs after = ReadVectors();
+  EXPECT_EQ(std::memcmp(&after, &regs, sizeof(regs)), 0);
+  const FoundVectors found = FinishVectors();
+  EXPECT_EQ(BytesOf(found.v, sizeof(found.v)), BytesOf(regs.v, sizeof(regs.v)));
+  EXPECT_EQ(found.vcsr, 2U);
+  EXPECT_EQ(found.vstart, 14U);
+  EXPECT_EQ(found.vl, 15U);
+  EXPECT_EQ(found.vtype, 0x1bU);
+}
+
+TEST_F(VectorRegisters, WhatCannotBeIsRefusedAndChangesNothing) {
+  StandAt("v");
+  const VectorRegs before = ReadVectors();
+  const auto refused = [&](const char* why, auto change) {
+    VectorRegs wrong = before;
+    wrong.v[0] = {};
+    change(wrong);
+    ExpectRefused(WriteVectors(wrong), why);
+  };
+  refused("vcsr 0x8", [](VectorRegs& regs) { regs.vcsr = 8; });
+  refused("vtype 0x4", [](VectorRegs& regs) { regs.vtype = 4; });
+  refused("vtype 0x8000000000000000", [](VectorRegs& regs) { regs.vtype = uint64_t{1} << 63; });
+  refused("vl 5", [](VectorRegs& regs) { regs.vl = 5; });
+  refused("vstart 4", [](VectorRegs& regs) { regs.vstart = 4; });
+  const VectorRegs after = ReadVectors();
+  EXPECT_EQ(std::memcmp(&before, &after, sizeof(before)), 0);
+  const FoundVectors found = FinishVectors();
+  EXPECT_EQ(BytesOf(found.v, sizeof(found.v)), Pattern(0, sizeof(found.v)));
+  EXPECT_EQ(found.vl, 3U);
+}
+
+TEST_F(VectorRegisters, OfAThreadThatHasUsedNoneAreZeroAndCannotBeWritten) {
+  const zx::SuspendToken token = Suspend();
+  const VectorRegs none = {};
+  const VectorRegs regs = ReadVectors();
+  EXPECT_EQ(std::memcmp(&regs, &none, sizeof(regs)), 0);
+  EXPECT_EQ(WriteVectors(regs), ZX_ERR_BAD_STATE);
+  EXPECT_NE(std::string(zxl_last_error()).find("no vector instruction"), std::string::npos) << zxl_last_error();
 }
 
 }  // namespace

@@ -7,11 +7,13 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <vector>
 
 namespace zxctl::arch {
 namespace {
 
 using generic::CallPlace;
+using VectorRegs = zx_riscv64_thread_state_vector_regs_t;
 
 constexpr uint64_t kPc = 0x10104;
 constexpr uint64_t kEpollPwait = 22;
@@ -135,7 +137,71 @@ TEST(Riscv64Zircon, NamesEachOfItsRegistersAtItsPlace) {
   EXPECT_EQ(fp[31].name, "f31");
   EXPECT_EQ(fp[31].offset, offsetof(zx_riscv64_thread_state_fp_regs_t, q[31].low));
   EXPECT_EQ(fp[32].name, "fcsr");
+  const auto vectors = StateFields(ZX_THREAD_STATE_VECTOR_REGS);
+  ASSERT_EQ(vectors.size(), 36U);
+  EXPECT_EQ(vectors[31].name, "v31");
+  EXPECT_EQ(vectors[31].offset, offsetof(VectorRegs, v[31]));
+  EXPECT_EQ(vectors[35].name, "vtype");
+  EXPECT_EQ(vectors[35].offset, offsetof(VectorRegs, vtype));
   EXPECT_TRUE(StateFields(ZX_THREAD_STATE_DEBUG_REGS).empty());
+}
+
+// ---- vectors as the kernel has them: vstart, vl, vtype, vcsr, bytes of a register; the registers ----
+
+constexpr StateLayout kVectorLayout = {.kind = ZX_THREAD_STATE_VECTOR_REGS, .bytes = sizeof(VectorRegs)};
+
+std::vector<std::byte> VectorSet(uint64_t register_bytes) {
+  std::vector<std::byte> set(5 * sizeof(uint64_t) + 32 * register_bytes);
+  const std::array<uint64_t, 5> head = {1, 3, 0xd0, 5, register_bytes};
+  std::memcpy(set.data(), head.data(), sizeof(head));
+  for (size_t i = sizeof(head); i < set.size(); ++i) set[i] = static_cast<std::byte>(i);
+  return set;
+}
+
+VectorRegs Shown(std::vector<std::byte>& set) {
+  VectorRegs regs{};
+  EXPECT_EQ(ShowState(kVectorLayout, {set}, std::as_writable_bytes(std::span(&regs, 1))), std::nullopt);
+  return regs;
+}
+
+TEST(Riscv64Vectors, AreShownAndTakenBack) {
+  std::vector<std::byte> set = VectorSet(16);
+  VectorRegs regs = Shown(set);
+  EXPECT_EQ(regs.vstart, 1U);
+  EXPECT_EQ(regs.vl, 3U);
+  EXPECT_EQ(regs.vtype, 0xd0U);
+  EXPECT_EQ(regs.vcsr, 5U);
+  EXPECT_EQ(regs.v[0].low, 0x2f2e2d2c2b2a2928U);
+  EXPECT_EQ(regs.v[31].high, 0x2726252423222120U);
+  regs.v[31].high = 1;
+  regs.vl = 2;
+  EXPECT_EQ(TakeState(kVectorLayout, std::as_bytes(std::span(&regs, 1)), {set}), std::nullopt);
+  const VectorRegs again = Shown(set);
+  EXPECT_EQ(std::memcmp(&again, &regs, sizeof(regs)), 0);
+}
+
+TEST(Riscv64Vectors, ThatWereNeverUsedAreZero) {
+  std::vector<std::byte> none;
+  const VectorRegs regs = Shown(none);
+  const VectorRegs zeros{};
+  EXPECT_EQ(std::memcmp(&regs, &zeros, sizeof(regs)), 0);
+}
+
+TEST(Riscv64Vectors, OfAnotherSizeDoNotFit) {
+  std::vector<std::byte> set = VectorSet(32);
+  VectorRegs regs{};
+  const auto unfit = ShowState(kVectorLayout, {set}, std::as_writable_bytes(std::span(&regs, 1)));
+  ASSERT_TRUE(unfit);
+  EXPECT_NE(unfit->find("256 bits"), std::string::npos) << *unfit;
+}
+
+TEST(Riscv64Vectors, ThatCannotBeAreNotTaken) {
+  std::vector<std::byte> set = VectorSet(16);
+  const std::vector<std::byte> before = set;
+  VectorRegs regs = Shown(set);
+  regs.vl = 5;
+  EXPECT_TRUE(TakeState(kVectorLayout, std::as_bytes(std::span(&regs, 1)), {set}));
+  EXPECT_EQ(set, before);
 }
 
 }  // namespace
