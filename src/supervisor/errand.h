@@ -123,8 +123,10 @@ class Errand {
   // The restartable sequence that it is in: the kernel takes it out of one when it runs code outside.
   uint64_t sequence_at = 0;  // where its struct rseq names it
   uint64_t sequence = 0;     // 0: none
-  int carrier = 0;           // brings a thread back that stood at a signal
-  bool made_task = false;    // the call has made one, as its event said
+  // A breakpoint on what it executes for us is not to stop it: its debug registers, switched off meanwhile; empty when off anyway.
+  std::vector<std::byte> armed;
+  int carrier = 0;         // brings a thread back that stood at a signal
+  bool made_task = false;  // the call has made one, as its event said
   // It has taken too long, and the thread was interrupted in it: it is not made again.
   bool overdue = false;
   TimerQueue::Id timer = 0;  // when that is looked at

@@ -287,6 +287,7 @@ void Tracer::SendWith(Thread& thread, const arch::Registers& going, const arch::
   if (at_signal && ops_.GetSiginfo(thread.tid, info).ok()) errand->signal = info;
   if (at_signal) errand->carrier = PickCarrier(thread);
   NoteSequence(thread, *errand);
+  errand->armed = TakeArmed(thread);
   errand->done = std::move(done);
   // Should we be killed now, nobody can put it back.
   (void)ops_.SetOptions(thread.tid, OptionsOf(thread) | PTRACE_O_EXITKILL);
@@ -452,6 +453,7 @@ void Tracer::EndAt(Thread& thread, Errand::Next next, PtraceStop stop) {
   if (errand->sequence != 0) {
     (void)ops_.WriteMemory(thread.tid, errand->sequence_at, &errand->sequence, sizeof(errand->sequence));
   }
+  Rearm(thread, errand->armed);
   (void)ops_.SetOptions(thread.tid, OptionsOf(thread));
   // It stands held, as it did; only job control may have come or gone.
   thread.state.stop = stop;

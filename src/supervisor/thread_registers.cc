@@ -202,6 +202,20 @@ void Tracer::SetStepping(Thread& thread, bool step, bool armed) {
   if (before != (step || armed)) (void)ops_.SetOptions(thread.tid, OptionsOf(thread));
 }
 
+std::vector<std::byte> Tracer::TakeArmed(Thread& thread) {
+  if (!thread.armed) return {};
+  const arch::StateLayout& debug = *arch::FindState(ZX_THREAD_STATE_DEBUG_REGS);
+  std::vector<std::byte> armed(debug.bytes);
+  if (!ReadState(thread, debug, armed)) return {};
+  const std::vector<std::byte> zeros(debug.bytes);
+  (void)WriteSets(thread, debug, zeros);
+  return armed;
+}
+
+void Tracer::Rearm(Thread& thread, std::span<const std::byte> armed) {
+  if (!armed.empty()) (void)WriteSets(thread, *arch::FindState(ZX_THREAD_STATE_DEBUG_REGS), armed);
+}
+
 // Nobody will be there to take what it would stop with.
 void Tracer::Disarm(Thread& thread) {
   if (!thread.single_step && !thread.armed) return;
@@ -210,9 +224,7 @@ void Tracer::Disarm(Thread& thread) {
     const bool ours = ReadSignal(thread, signal) && (signal.code == TRAP_TRACE || signal.code == TRAP_HWBKPT);
     if (ours) thread.state.pending_signal = 0;
   }
-  const arch::StateLayout* debug = arch::FindState(ZX_THREAD_STATE_DEBUG_REGS);
-  const std::vector<std::byte> zeros(arch::kMaxStateBytes);
-  if (thread.armed) (void)WriteSets(thread, *debug, std::span(zeros).first(debug->bytes));
+  (void)TakeArmed(thread);
   SetStepping(thread, false, false);
 }
 

@@ -142,6 +142,18 @@ TEST_F(Registers, AHardwareBreakpointIsAnException) {
   }
 }
 
+TEST_F(Registers, AHardwareBreakpointDoesNotStopACallThatIsMadeForUs) {
+  DebugRegs regs = {};
+  {
+    const zx::SuspendToken token = Suspend();
+    const uint64_t pc = Read<GeneralRegs>(thread_).pc;
+    // At the call, or behind it.
+    regs.hw_bps[0] = {.dbgbvr = pc - 4, .dbgbcr = kEnabled, .reserved = 0};
+    regs.hw_bps[1] = {.dbgbvr = pc, .dbgbcr = kEnabled, .reserved = 0};
+  }
+  ExpectLoansAreNotStopped(regs);
+}
+
 TEST_F(Registers, AProgramThatIsLetGoIsNotArmedAnyMore) {
   DebugRegs regs = {};
   regs.hw_bps[0] = {.dbgbvr = at("called"), .dbgbcr = kEnabled, .reserved = 0};

@@ -357,6 +357,15 @@ TEST_F(Registers, AProgramThatIsLetGoIsNotArmedAnyMore) {
   ExpectLine("calls 1");
 }
 
+TEST_F(Registers, AHardwareBreakpointDoesNotStopACallThatIsMadeForUs) {
+  uint64_t call = 0;
+  {
+    const zx::SuspendToken token = Suspend();
+    call = Read<GeneralRegs>(thread_).rip - 2;
+  }
+  ExpectLoansAreNotStopped({.dr = {call, 0, 0, 0}, .dr6 = 0, .dr7 = kLocal0});
+}
+
 TEST_F(Registers, AProgramThatIsLetGoInAnExceptionOfItsDebugRegistersLives) {
   Arm({.dr = {at("watched"), 0, 0, 0}, .dr6 = 0, .dr7 = kLocal0 | kWrites0 | kEightBytes0});
   Tell("w");
