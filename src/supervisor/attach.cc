@@ -256,10 +256,11 @@ void Tracer::AddRunning(Process& process, pid_t tid) {
   Thread* known = tree_.FindThread(tid_now);
   if (known == nullptr) {
     AddSeized(process, tid_now);
-    known = tree_.FindThread(tid_now);
   } else {
     known->state = {.life = Lifecycle::kAlive};
+    UpdateHold(tid_now);
   }
+  known = tree_.FindThread(tid_now);
   if (known == nullptr) return;
   known->exit_option = tid == process.pid;
   // An interrupt lets it come to the end of what it is making.
