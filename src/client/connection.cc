@@ -208,12 +208,27 @@ uint64_t Connection::Write(ring::CommandType type, ring::Command command, std::s
   return command.seq;
 }
 
-bool Connection::AsksForMore(zx_koid_t process) {
+uint64_t Connection::AsksForMore(zx_koid_t process) {
   const std::lock_guard lock(asked_lock_);
-  const bool more = asked_process_ == process && asked_changes_ == changes();
-  asked_process_ = process;
+  const bool goes_on = std::exchange(asked_process_, process) == process && asked_changes_ == changes();
   asked_changes_ = changes();
-  return more;
+  const bool used = further_used_.exchange(false, std::memory_order_relaxed);
+  const uint64_t more = used ? ring::kMaxFurther : 0;
+  const uint64_t next = asked_messages_ == 0 ? 1 : more;
+  const uint64_t messages = goes_on ? next : 0;
+  asked_messages_ = messages;
+  return messages;
+}
+
+bool Connection::AwaitFurther(zx_koid_t process) {
+  {
+    const std::lock_guard lock(asked_lock_);
+    if (asked_process_ != process || asked_changes_ != changes()) return false;
+  }
+  const uint32_t left = further_.load(std::memory_order_acquire);
+  if (static_cast<int32_t>(left) <= 0 || dead()) return false;
+  Sleep(further_, left, kNever, ZX_KOID_INVALID);
+  return true;
 }
 
 void Connection::WriteOrWait(std::unique_lock<std::mutex>& /*lock*/, ring::CommandType type,

@@ -70,9 +70,17 @@ class Connection final : public TracerLink {
   void WakeTracer();
   // Grows with every command that can let a suspended thread go on, or change its registers: only such commands can.
   [[nodiscard]] uint64_t changes() const { return changes_.load(std::memory_order_acquire); }
-  // Before a thread's registers are asked for: whether those of others of its process were asked for last, and nothing has
-  // changed since.
-  [[nodiscard]] bool AsksForMore(zx_koid_t process);
+  // Before a thread's registers are asked for: how many messages of those of further threads of its process are to come with
+  // them. None for the first that is asked for, and more when those that came have been used up and nothing has changed since.
+  [[nodiscard]] uint64_t AsksForMore(zx_koid_t process);
+  // RegistersRecords that came when changes() was this.
+  void NoteRegisters(std::span<const std::byte> records, uint64_t changes);
+  // Behind an answer so many messages of registers come by themselves.
+  void ExpectFurther(uint64_t messages) { further_.fetch_add(static_cast<uint32_t>(messages)); }
+  // Some of them were asked for.
+  void UseFurther() { further_used_.store(true, std::memory_order_relaxed); }
+  // Waits for the next of them, if it may have those of a thread of this process. False when none is to come.
+  bool AwaitFurther(zx_koid_t process);
 
   // Also in a process that was forked from the one that has the tracer: nothing of it can be used there.
   [[nodiscard]] bool dead() const { return dead_.load(std::memory_order_acquire) || IsForked(); }
@@ -149,6 +157,7 @@ class Connection final : public TracerLink {
   void HandleException(const ring::ExceptionNotice& notice, std::vector<std::function<void()>>& afterwards);
   void HandleTask(const ring::TaskRecord& record);
   void HandleJob(const ring::JobRecord& record);
+  void HandleRegisters(const ring::Message& message);
   template <typename T>
   RefPtr<T> FindOrMake(const ring::TaskRecord& record);
   // The word that decides who answers an exception.
@@ -175,6 +184,10 @@ class Connection final : public TracerLink {
   std::mutex asked_lock_;
   zx_koid_t asked_process_ = ZX_KOID_INVALID;  // asked_lock_
   uint64_t asked_changes_ = 0;                 // asked_lock_
+  uint64_t asked_messages_ = 0;                // asked_lock_; 0: for no others so far
+  // Messages of registers that are to come, modulo 2^32: below zero while one has come before the answer was taken.
+  std::atomic<uint32_t> further_ = 0;
+  std::atomic<bool> further_used_ = false;
   std::mutex read_lock_;
   ring::Message incoming_;  // read_lock_; kept for its memory
 

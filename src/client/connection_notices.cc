@@ -1,4 +1,5 @@
 // What the tracer tells this program.
+#include <cstring>
 #include <utility>
 
 #include "client/connection.h"
@@ -23,6 +24,8 @@ void Connection::Handle(const ring::Message& message, std::vector<std::function<
     case ring::NoticeType::kException:
       if (ring::UnpackHead(message, exception)) HandleException(exception, afterwards);
       return;
+    case ring::NoticeType::kRegisters:
+      return HandleRegisters(message);
     case ring::NoticeType::kReady:
       return;
   }
@@ -91,6 +94,23 @@ void Connection::HandleJob(const ring::JobRecord& record) {
     released = std::exchange(published.keeps, stays ? job : RefPtr<Job>());
   }
   job->SetProcessCount(record.processes);
+}
+
+void Connection::HandleRegisters(const ring::Message& message) {
+  ring::FurtherRegisters head;
+  if (!ring::UnpackHead(message, head)) return;
+  NoteRegisters(std::span(message.payload).subspan(sizeof(head)), head.other);
+  further_.fetch_sub(1, std::memory_order_release);
+  WakeSleeper(&further_);
+}
+
+void Connection::NoteRegisters(std::span<const std::byte> records, uint64_t changes) {
+  for (; records.size() >= sizeof(ring::RegistersRecord); records = records.subspan(sizeof(ring::RegistersRecord))) {
+    ring::RegistersRecord record;
+    std::memcpy(&record, records.data(), sizeof(record));
+    const RefPtr<Thread> thread = DownCast<Thread>(RefPtr<Dispatcher>(FindTask(record.thread)));
+    if (thread) thread->NoteRegisters(record.registers, changes);
+  }
 }
 
 void Connection::HandleException(const ring::ExceptionNotice& notice, std::vector<std::function<void()>>& afterwards) {

@@ -18,6 +18,7 @@ bool Thread::KnowsRegisters(arch::GeneralRegs* out) {
   }
   if (!known_ || known_->changes != connection().changes() || (signals() & ZX_THREAD_SUSPENDED) == 0) return false;
   *out = known_->registers;
+  connection().UseFurther();
   return true;
 }
 
@@ -27,29 +28,23 @@ void Thread::NoteRegisters(const arch::GeneralRegs& registers, uint64_t changes)
   *known_ = {.changes = changes, .registers = registers};
 }
 
-void Thread::NoteFurther(std::span<const std::byte> records, uint64_t changes) {
-  for (; records.size() >= sizeof(ring::RegistersRecord); records = records.subspan(sizeof(ring::RegistersRecord))) {
-    ring::RegistersRecord record;
-    std::memcpy(&record, records.data(), sizeof(record));
-    const RefPtr<Thread> thread = DownCast<Thread>(RefPtr<Dispatcher>(connection().FindTask(record.thread)));
-    if (thread) thread->NoteRegisters(record.registers, changes);
-  }
-}
-
 zx_status_t Thread::ReadState(const arch::StateLayout& layout, std::span<std::byte> out, std::string* out_sentence) {
   connection().TakeIn();
   if (connection().dead()) return ZX_ERR_PEER_CLOSED;
   const bool general = layout.kind == ZX_THREAD_STATE_GENERAL_REGS;
   arch::GeneralRegs known{};
-  if (general && KnowsRegisters(&known)) {
+  bool knows = general && KnowsRegisters(&known);
+  while (general && !knows && connection().AwaitFurther(process_)) knows = KnowsRegisters(&known);
+  if (knows) {
     std::memcpy(out.data(), &known, sizeof(known));
     return ZX_OK;
   }
   if (IsOver()) return ZX_ERR_BAD_STATE;
   const uint64_t changes = connection().changes();
-  const bool more = general && connection().AsksForMore(process_);
-  const Answer answer = connection().Request(ring::CommandType::kReadState,
-                                             {.task = koid(), .key = more ? 1U : 0U, .options = layout.kind});
+  const uint64_t messages = general ? connection().AsksForMore(process_) : 0;
+  const Answer answer = connection().Request(
+      ring::CommandType::kReadState, {.task = koid(), .other = changes, .key = messages, .options = layout.kind});
+  if (answer.status == ZX_OK && messages > 1) connection().ExpectFurther(messages - 1);
   if (answer.status != ZX_OK || answer.bytes.size() < out.size()) {
     *out_sentence = answer.Sentence();
     return answer.status == ZX_OK ? ZX_ERR_INTERNAL : answer.status;
@@ -58,7 +53,7 @@ zx_status_t Thread::ReadState(const arch::StateLayout& layout, std::span<std::by
   if (!general) return ZX_OK;
   std::memcpy(&known, out.data(), sizeof(known));
   NoteRegisters(known, changes);
-  NoteFurther(std::span(answer.bytes).subspan(out.size()), changes);
+  connection().NoteRegisters(std::span(answer.bytes).subspan(out.size()), changes);
   return ZX_OK;
 }
 

@@ -135,6 +135,8 @@ class Thread final : public Task {
   // writes INVALID_ARGS.
   zx_status_t ReadState(const arch::StateLayout& layout, std::span<std::byte> out, std::string* out_sentence);
   zx_status_t WriteState(const arch::StateLayout& layout, std::span<const std::byte> in, std::string* out_sentence);
+  // They are its general ones while the connection's changes() is what it was when they were asked for.
+  void NoteRegisters(const arch::GeneralRegs& registers, uint64_t changes);
 
  protected:
   void OnResumed(uint64_t seq) override;
@@ -150,8 +152,6 @@ class Thread final : public Task {
   std::mutex exception_lock_;
   // The general registers, if they have come with an exception that is still to be answered, or were asked for in this suspend.
   bool KnowsRegisters(arch::GeneralRegs* out);
-  void NoteRegisters(const arch::GeneralRegs& registers, uint64_t changes);
-  void NoteFurther(std::span<const std::byte> records, uint64_t changes);
 
   struct KnownRegisters {
     uint64_t changes;  // of the connection, when they were asked for

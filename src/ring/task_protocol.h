@@ -40,8 +40,9 @@ enum class CommandType : uint32_t {
   kThreadInfo,     // task: ThreadInfo
   kProcessInfo,    // task: ProcessInfo
   kExceptionInfo,  // task: ExceptionRecord
-  kReadState,  // task, options: a kind of registers that this machine knows, ZX_THREAD_STATE_*: its bytes; key 1: and then a
-               // RegistersRecord of further suspended threads of the process
+  kReadState,  // task, options: a kind of registers that this machine knows, ZX_THREAD_STATE_*: its bytes; key: and then the
+  // RegistersRecords of further suspended threads of the process, in as many messages, the answer being one of
+  // them, the others kRegisters; other: is given back in those; at most kMaxFurther
   kWriteState,   // the same, and the bytes
   kReadMemory,   // task, other: the address, key: the size: what could be read
   kWriteMemory,  // task, other: the address, and the bytes: how many could be written as a u64
@@ -54,6 +55,7 @@ enum class NoticeType : uint32_t {
   kTask,         // TaskRecord: a watched task has changed
   kJob,          // JobRecord
   kException,    // ExceptionNotice
+  kRegisters,    // FurtherRegisters and RegistersRecords: behind an answer that is no error, as many as were asked for
 };
 
 struct HelloCommand {
@@ -130,6 +132,10 @@ struct RegistersRecord {
   arch::GeneralRegs registers{};
 };
 
+struct FurtherRegisters {
+  uint64_t other = 0;  // the command's
+};
+
 struct ThreadInfo {
   uint32_t state = 0;                     // ZX_THREAD_STATE_*
   uint32_t wait_exception_port_type = 0;  // ZX_EXCEPTION_PORT_TYPE_*
@@ -197,5 +203,7 @@ struct SharedState {
 inline constexpr size_t kClientRingBytes = size_t{1} << 18;
 // The most bytes behind one Command or Reply.
 inline constexpr size_t kMaxBytes = size_t{1} << 14;
+// How many messages of registers one command may ask for: half of a ring.
+inline constexpr uint64_t kMaxFurther = kClientRingBytes / kMaxBytes / 2;
 
 }  // namespace zxctl::ring

@@ -119,7 +119,9 @@ class Client {
   void DoReadState(const ring::Command& command);
   void DoWriteState(const ring::Command& command, std::span<const std::byte> bytes);
   const arch::StateLayout* FindState(const ring::Command& command);
-  void AppendFurther(const Thread& thread, std::vector<std::byte>& out);
+  // The registers of threads from `next` on, as many as fit; `next` is then the first that is left.
+  void AppendFurther(const std::vector<Thread*>& threads, size_t& next, std::vector<std::byte>& out);
+  void SendFurther(const ring::Command& command, const std::vector<Thread*>& threads, size_t next);
   void DoReadMemory(const ring::Command& command);
   void DoWriteMemory(const ring::Command& command, std::span<const std::byte> bytes);
   void DoNewJob(const ring::Command& command);

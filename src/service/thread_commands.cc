@@ -93,30 +93,43 @@ Thread* Client::StandingThread(const ring::Command& command, const arch::StateLa
 
 void Client::DoReadState(const ring::Command& command) {
   const arch::StateLayout* layout = FindState(command);
-  Thread* thread = layout == nullptr ? nullptr : StandingThread(command, *layout);
+  if (command.key > ring::kMaxFurther) broken_ = true;
+  Thread* thread = broken_ ? nullptr : StandingThread(command, *layout);
   if (thread == nullptr) return;
   // It may have gone on before it was lent, or died on the way.
   if (thread->errand != nullptr) return tracer_.AfterErrand(*thread, [this, command] { DoReadState(command); });
   std::vector<std::byte> state(layout->bytes);
   const auto read = tracer_.ReadState(*thread, *layout, state);
   if (!read) return Answer(command, read.error());
-  if (command.key != 0) AppendFurther(*thread, state);
+  const std::vector<Thread*>& threads = thread->process->threads;
+  auto next = static_cast<size_t>(std::find(threads.begin(), threads.end(), thread) - threads.begin()) + 1;
+  if (command.key != 0) AppendFurther(threads, next, state);
   AnswerBytes(command, state, state.size());
+  SendFurther(command, threads, next);
 }
 
 // Who reads one thread's and then another's will want those that come next, too.
-void Client::AppendFurther(const Thread& thread, std::vector<std::byte>& out) {
+void Client::AppendFurther(const std::vector<Thread*>& threads, size_t& next, std::vector<std::byte>& out) {
   const arch::StateLayout& layout = *arch::FindState(ZX_THREAD_STATE_GENERAL_REGS);
-  const std::vector<Thread*>& threads = thread.process->threads;
   out.reserve(ring::kMaxBytes);
-  auto next = std::find(threads.begin(), threads.end(), &thread);
-  while (++next < threads.end() && out.size() + sizeof(ring::RegistersRecord) <= ring::kMaxBytes) {
-    const Thread& further = **next;
+  for (; next < threads.size() && out.size() + sizeof(ring::RegistersRecord) <= ring::kMaxBytes; ++next) {
+    const Thread& further = *threads[next];
     if (!further.told_suspended || further.errand != nullptr) continue;
     ring::RegistersRecord record{.thread = further.koid};
     if (!tracer_.ReadState(further, layout, std::as_writable_bytes(std::span(&record.registers, 1)))) continue;
     const auto bytes = std::as_bytes(std::span(&record, 1));
     out.insert(out.end(), bytes.begin(), bytes.end());
+  }
+}
+
+// While the client deals with what it has, the next is read.
+void Client::SendFurther(const ring::Command& command, const std::vector<Thread*>& threads, size_t next) {
+  const ring::FurtherRegisters head{.other = command.other};
+  for (uint64_t i = 1; i < command.key; ++i) {
+    if (outbox_.TakeWrote()) Wake();
+    std::vector<std::byte> records;
+    AppendFurther(threads, next, records);
+    Put(ring::NoticeType::kRegisters, std::as_bytes(std::span(&head, 1)), records);
   }
 }
 

@@ -4,6 +4,9 @@
 #include <zxtask/linux.h>
 
 #include <csignal>
+#include <cstring>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "support/service_house.h"
@@ -220,6 +223,114 @@ TEST_F(ServiceTest, JobsAndPortsThatAreNotThereAreRefused) {
   EXPECT_TRUE(house.is_there());
   EXPECT_TRUE(house.Write(CommandType::kEndPort, {.other = 12345}));
   EXPECT_EQ(Ask(CommandType::kUnbind, {.task = process.koid}), ZX_ERR_BAD_STATE);
+}
+
+// ---- registers that are read ahead ----
+
+// The koids in records, and what the first register of each holds.
+std::vector<std::pair<uint64_t, uint64_t>> RecordsIn(std::span<const std::byte> records) {
+  std::vector<std::pair<uint64_t, uint64_t>> found;
+  for (; records.size() >= sizeof(ring::RegistersRecord); records = records.subspan(sizeof(ring::RegistersRecord))) {
+    ring::RegistersRecord record;
+    uint64_t first = 0;
+    std::memcpy(&record, records.data(), sizeof(record));
+    std::memcpy(&first, &record.registers, sizeof(first));
+    found.emplace_back(record.thread, first);
+  }
+  EXPECT_TRUE(records.empty());
+  return found;
+}
+
+class ReadAheadTest : public testing::Test {
+ protected:
+  static constexpr pid_t kThreads = 250;
+  static constexpr uint64_t kToken = 77;
+
+  void SetUp() override {
+    house.world().AddProcess(kPid, kThreads);
+    for (pid_t i = 0; i < kThreads; ++i) {
+      arch::GeneralRegs general = {};
+      const uint64_t number = i;
+      std::memcpy(&general, &number, sizeof(number));
+      ASSERT_FALSE(arch::FromZircon(general, house.world().tracees[kPid + i].registers));
+    }
+    EXPECT_TRUE(house.Write(CommandType::kAttach, {.seq = 1, .task = ServiceHouse::kRootJob, .pid = kPid}));
+    house.Turn(10 * kThreads);
+    const auto reply = house.ReadNext<ring::Reply>(NoticeType::kReply);
+    ASSERT_TRUE(reply && reply->zx == ZX_OK);
+    EXPECT_TRUE(house.Write(CommandType::kSuspend, {.seq = 2, .task = reply->task.koid}));
+    house.Turn(10 * kThreads);
+    ring::Message message;
+    while (house.Read(message)) continue;
+  }
+  void Ask(pid_t tid, uint64_t messages) {
+    const Koid koid = house.tracer().tree().FindThread(tid)->koid;
+    EXPECT_TRUE(
+        house.Write(CommandType::kReadState, {.seq = 3, .task = koid, .other = kToken, .key = messages, .options = 0}));
+    house.Turn();
+  }
+  // The records of the answer, and of so many messages behind it; then there is nothing more.
+  void ExpectRecords(size_t messages, std::vector<size_t> counts, pid_t first) {
+    pid_t next = first;
+    ring::Message message;
+    for (size_t i = 0; i < messages; ++i) {
+      ASSERT_TRUE(house.Read(message)) << i;
+      const auto type = i == 0 ? NoticeType::kReply : NoticeType::kRegisters;
+      ASSERT_EQ(message.type, static_cast<uint32_t>(type)) << i;
+      const size_t head = i == 0 ? sizeof(ring::Reply) + sizeof(arch::GeneralRegs) : sizeof(ring::FurtherRegisters);
+      ring::FurtherRegisters further;
+      EXPECT_TRUE(i == 0 || (ring::UnpackHead(message, further) && further.other == kToken));
+      const auto records = RecordsIn(std::span(message.payload).subspan(head));
+      EXPECT_EQ(records.size(), counts[i]) << i;
+      for (const auto& [koid, value] : records) {
+        EXPECT_EQ(koid, house.tracer().tree().FindThread(next)->koid);
+        EXPECT_EQ(value, static_cast<uint64_t>(next - kPid));
+        ++next;
+      }
+    }
+    EXPECT_FALSE(house.Read(message));
+  }
+  // How many fit into one, and into the answer.
+  static constexpr size_t kRecords = ring::kMaxBytes / sizeof(ring::RegistersRecord);
+  static constexpr size_t kBehindAnswer = (ring::kMaxBytes - sizeof(arch::GeneralRegs)) / sizeof(ring::RegistersRecord);
+
+  ServiceHouse house;
+};
+
+TEST_F(ReadAheadTest, NothingThatWasNotAskedForComes) {
+  Ask(kPid, 0);
+  ExpectRecords(1, {0}, kPid + 1);
+}
+
+TEST_F(ReadAheadTest, AsManyMessagesComeAsWereAskedForOfThreadsInTheirOrder) {
+  Ask(kPid, 1);
+  ExpectRecords(1, {kBehindAnswer}, kPid + 1);
+  Ask(kPid + 5, 2);
+  ExpectRecords(2, {kBehindAnswer, kRecords}, kPid + 6);
+}
+
+TEST_F(ReadAheadTest, EmptyOnesWhereThereAreNoMoreThreads) {
+  constexpr size_t kLast = 10;
+  Ask(kPid + kThreads - kLast - 1, 4);
+  ExpectRecords(4, {kLast, 0, 0, 0}, kPid + kThreads - kLast);
+  Ask(kPid + kThreads - 1, 2);
+  ExpectRecords(2, {0, 0}, kPid + kThreads);
+}
+
+TEST_F(ReadAheadTest, NoneBehindAnAnswerThatIsAnError) {
+  const Koid koid = house.tracer().tree().FindThread(kPid + 3)->koid;
+  EXPECT_TRUE(house.Write(CommandType::kReadState, {.seq = 4, .task = koid + 100000, .key = 5, .options = 0}));
+  house.Turn();
+  const auto reply = house.ReadNext<ring::Reply>(NoticeType::kReply);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->zx, ZX_ERR_BAD_STATE);
+  ring::Message message;
+  EXPECT_FALSE(house.Read(message));
+}
+
+TEST_F(ReadAheadTest, WhoAsksForMoreThanMayBeIsNotServed) {
+  Ask(kPid, ring::kMaxFurther + 1);
+  EXPECT_FALSE(house.is_there());
 }
 
 }  // namespace

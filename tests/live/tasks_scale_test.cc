@@ -2,14 +2,18 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <zircon/syscalls/debug.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <iostream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/clock.h"
@@ -142,6 +146,99 @@ void SuspendResumeAndKill(int processes, int threads) {
 TEST(TaskScale, AThousandProcessesOfTenThreadsAreSuspendedResumedAndKilledAsAJob) { SuspendResumeAndKill(1000, 10); }
 
 TEST(TaskScale, AProcessOfFourThousandThreadsIsSuspendedResumedAndKilled) { SuspendResumeAndKill(1, 4000); }
+
+// ---- registers ----
+
+using Registers = zx_thread_state_general_regs_t;
+
+Registers Read(const zx::Thread& thread) {
+  Registers registers = {};
+  EXPECT_EQ(thread.read_state(ZX_THREAD_STATE_GENERAL_REGS, &registers, sizeof(registers)), ZX_OK) << zxl_last_error();
+  return registers;
+}
+
+void Write(const zx::Thread& thread, const Registers& registers) {
+  EXPECT_EQ(thread.write_state(ZX_THREAD_STATE_GENERAL_REGS, &registers, sizeof(registers)), ZX_OK) << zxl_last_error();
+}
+
+bool Same(const Registers& a, const Registers& b) { return std::memcmp(&a, &b, sizeof(a)) == 0; }
+
+std::vector<Registers> ReadAll(const std::vector<zx::Thread>& threads) {
+  std::vector<Registers> all(threads.size());
+  std::transform(threads.begin(), threads.end(), all.begin(), Read);
+  return all;
+}
+
+size_t CountDifferences(const std::vector<Registers>& a, const std::vector<Registers>& b) {
+  size_t count = a.size() == b.size() ? 0 : a.size() + b.size();
+  for (size_t i = 0; i < a.size() && count < a.size(); ++i) count += Same(a[i], b[i]) ? 0 : 1;
+  return count;
+}
+
+TEST(TaskScale, RegistersOfTwoThousandThreadsAreEachTheirOwn) {
+  Crowd crowd(1, 2000);
+  crowd.TakeHandles();
+  const auto& threads = crowd.threads();
+  ASSERT_EQ(threads.size(), 2000U);
+  crowd.SuspendAll();
+  const std::vector<Registers> all = ReadAll(threads);
+  for (size_t i = 1; i < all.size(); ++i) ASSERT_FALSE(Same(all[i - 1], all[i])) << i << ": two with one stack";
+  // A write makes all that came before it old: each is asked for by itself.
+  for (size_t i = 0; i < all.size(); i += 37) {
+    Write(threads[0], all[0]);
+    EXPECT_TRUE(Same(Read(threads[i]), all[i])) << i;
+  }
+  // From the end, and by four at the same time.
+  for (size_t i = all.size(); i-- > 0;) ASSERT_TRUE(Same(Read(threads[i]), all[i])) << i;
+  Write(threads[0], all[0]);
+  std::vector<std::thread> readers;
+  std::atomic<size_t> differences = 0;
+  for (int i = 0; i < 4; ++i) readers.emplace_back([&] { differences += CountDifferences(ReadAll(threads), all); });
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(differences, 0U);
+}
+
+TEST(TaskScale, RegistersThatAreWrittenAreNotThoseThatWereReadAhead) {
+  Crowd crowd(1, 1200);
+  crowd.TakeHandles();
+  const auto& threads = crowd.threads();
+  crowd.SuspendAll();
+  std::vector<Registers> all = ReadAll(threads);
+  for (const size_t reads : {1, 2, 3, 100, 101, 500, 1199}) {
+    // Some have been asked for; the others may be on their way here.
+    for (size_t i = 0; i < reads; ++i) ASSERT_TRUE(Same(Read(threads[i]), all[i])) << i;
+    const size_t changed = std::min(reads + 5, all.size() - 1);
+    Registers other = all[changed];
+    // A register that is any machine's to change: its second word.
+    reinterpret_cast<uint64_t*>(&other)[1] ^= 0xff;
+    Write(threads[changed], other);
+    EXPECT_TRUE(Same(Read(threads[changed]), other)) << changed;
+    Write(threads[changed], all[changed]);
+    EXPECT_TRUE(Same(Read(threads[changed]), all[changed])) << changed;
+  }
+  crowd.ResumeAll();
+  crowd.Beat();
+  EXPECT_TRUE(crowd.AllHaveCounted());
+}
+
+TEST(TaskScale, RegistersAreReadWhileTheProcessIsKilled) {
+  for (int round = 0; round < 5; ++round) {
+    Crowd crowd(1, 800);
+    crowd.TakeHandles();
+    crowd.SuspendAll();
+    size_t read = 0;
+    for (const zx::Thread& thread : crowd.threads()) {
+      if (read == static_cast<size_t>(round) * 60) {
+        EXPECT_EQ(crowd.job().kill(), ZX_OK);
+      }
+      Registers registers = {};
+      const zx_status_t status = thread.read_state(ZX_THREAD_STATE_GENERAL_REGS, &registers, sizeof(registers));
+      EXPECT_TRUE(status == ZX_OK || status == ZX_ERR_BAD_STATE) << status;
+      ++read;
+    }
+    crowd.AwaitAll(ZX_THREAD_TERMINATED);
+  }
+}
 
 TEST(TaskScale, AJobIsKilledWhileAllOfItIsSuspended) {
   Crowd crowd(100, 10);
