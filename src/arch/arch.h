@@ -65,6 +65,9 @@ concept StatesView = requires(const Layout& layout, const StateSets& sets, std::
   { ShowState(layout, sets, out) } -> std::same_as<std::optional<std::string>>;
   { TakeState(layout, out, sets) } -> std::same_as<std::optional<std::string>>;
   { IsArmed(sets) } -> std::same_as<bool>;
+  ResetDebugStatus(out);
+  { IsLostInCalls(out) } -> std::same_as<bool>;
+  kLostInCalls.size();
   { WritableBytes(uint32_t{}, out) } -> std::same_as<size_t>;
   { IsStep(int{}, int{}, int{}) } -> std::same_as<bool>;
   kUserWords.size();

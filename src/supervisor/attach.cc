@@ -18,6 +18,8 @@ constexpr int kQuietRounds = 2;
 constexpr int kExecTries = 100;
 // So many looks are made in place of each wait when there is nothing to be waited for.
 constexpr int kLooksPerTry = 100;
+// Between two looks for a thread that may have come late.
+constexpr int64_t kLateNs = 1 * kNsPerMs;
 // A thread that has taken its leader's place by now was refused as the leader that had ended; this may happen more than once.
 constexpr int kMaxSeizeRefusals = 10;
 
@@ -59,20 +61,11 @@ Status DoesNotGetOn(pid_t pid) {
           .what = fmt::format("process {} is executing a program and does not get on with it; try again", pid)};
 }
 
-// A leader that was past its last stop when it was seized ends unheard: it is a zombie as long as there are others.
+// A leader that is no tracee was replaced unheard, and nobody has been able to attach to who has its tid.
 bool HasOnlyEnds(PtraceOps& ops, const Process& process) {
   return std::all_of(process.threads.begin(), process.threads.end(), [&](const Thread* thread) {
-    if (thread->state.life == Lifecycle::kExiting) return true;
-    const auto facts = thread->tid == process.pid ? ops.ReadFacts(thread->tid) : std::nullopt;
-    return facts && facts->IsZombie();
+    return thread->state.life == Lifecycle::kExiting || (thread->tid == process.pid && !ops.IsTracee(thread->tid));
   });
-}
-
-// The thread that takes its leader's place in an exec has its tid then, and may be traced by nobody: the kernel says nothing of
-// a leader's end in that case.
-bool MayBeAnother(PtraceOps& ops, const Process& process, const Thread& thread) {
-  if (thread.state.life == Lifecycle::kExiting) return true;
-  return thread.tid == process.pid && !ops.IsTracee(thread.tid);
 }
 
 // Of a process that waits for us, and so executes nothing: that it seems to only says that we had no CPU meanwhile.
@@ -114,8 +107,7 @@ void Tracer::AddSeized(Process& process, pid_t tid) {
   stats_.max_tracees = std::max<uint64_t>(stats_.max_tracees, tree_.thread_count());
   thread.state.life = Lifecycle::kAlive;
   thread.exit_option = tid == process.pid;
-  tree_.Join(thread, process);
-  UpdateHold(tid);
+  (void)JoinProcess(thread, process);
 }
 
 bool Tracer::MayBeInExec(pid_t pid, const std::optional<TaskFacts>& facts, size_t threads) {
@@ -215,31 +207,49 @@ void Tracer::LookForLateThreads(Thread& thread) {
   thread.may_make_thread = false;
   if (thread.process == nullptr) return;
   // From the loop: the maker is still being dealt with.
-  timers_.Add(clock_.NowNs(), [this, koid = thread.process->koid] {
+  LookForLateThreadsAt(clock_.NowNs(), thread.process->koid, kExecTries);
+}
+
+// It may be executing a program by then, and cannot be waited for from here.
+void Tracer::LookForLateThreadsAt(int64_t time_ns, Koid koid, int tries) {
+  timers_.Add(time_ns, [this, koid, tries] {
     const Process* process = tree_.FindProcessByKoid(koid);
-    // An exec leaves no thread but the one that makes it.
-    if (process != nullptr && !process->detaching) (void)SeizeAllThreads(koid, 0);
+    if (process == nullptr || process->detaching || SeizeAllThreads(koid, 0) || tries == 0) return;
+    LookForLateThreadsAt(clock_.NowNs() + kLateNs, koid, tries - 1);
   });
 }
 
 Result<Tracer::Found> Tracer::SeizeThreads(Process& process) {
   Found found = Found::kNothingNew;
   for (const pid_t tid : ops_.ListThreads(process.pid)) {
-    const Thread* known = tree_.FindThread(tid);
-    if (known != nullptr && !MayBeAnother(ops_, process, *known)) continue;
+    Thread* known = tree_.FindThread(tid);
+    // Only its leader's tid becomes that of another thread, in an exec, of which the kernel says nothing if that thread is
+    // traced by nobody.
+    const bool may_be_another = known != nullptr && (tid == process.pid || known->state.life == Lifecycle::kExiting);
+    if (known != nullptr && !may_be_another) continue;
+    if (may_be_another && ops_.IsTracee(tid)) {
+      LookAtEnd(*known);
+      continue;
+    }
     // One that is gone, that ends, or that came with its creator, is refused.
     const OpResult seized = ops_.Seize(tid, Options(tid == process.pid));
     if (seized.error() == EBUSY) return Found::kExec;
     if (seized.error() == EPERM) {
       if (const auto untraced = CheckUntraced(process.pid, tid); !untraced) return Fail(untraced.error());
-      // One that took its leader's place while it was being seized stops for this; one that is at its end does not.
-      if (known != nullptr) (void)ops_.Interrupt(tid);
     }
     if (!seized.ok()) continue;
     found = Found::kSome;
     AddRunning(process, tid);
   }
   return found;
+}
+
+// A leader, or one that is at its end.
+void Tracer::LookAtEnd(Thread& thread) {
+  // It took its leader's place while it was being seized: then it stops for this.
+  if (thread.state.life == Lifecycle::kExiting) return (void)ops_.Interrupt(thread.tid);
+  // It was past its last stop when it was seized, and no other comes.
+  if (ops_.IsExiting(thread.tid)) Apply(thread.tid, {.kind = EventKind::kExitStop});
 }
 
 Result<void> Tracer::CheckUntraced(pid_t pid, pid_t tid) {
@@ -257,6 +267,8 @@ void Tracer::AddRunning(Process& process, pid_t tid) {
   if (known == nullptr) {
     AddSeized(process, tid_now);
   } else {
+    const bool counts = known->state.life == Lifecycle::kExiting && process.hold != nullptr;
+    if (counts) ++process.hold->waiting;
     known->state = {.life = Lifecycle::kAlive};
     UpdateHold(tid_now);
   }
@@ -266,11 +278,6 @@ void Tracer::AddRunning(Process& process, pid_t tid) {
   // An interrupt lets it come to the end of what it is making.
   known->may_make_thread = ops_.MayMakeThread(tid_now);
   if (known->may_make_thread) (void)ops_.Interrupt(tid_now);
-}
-
-void Tracer::Revive(Thread& thread) {
-  thread.state = {.life = Lifecycle::kAlive};
-  if (IsWanted(thread)) thread.state.hold = HoldPhase::kRequested;
 }
 
 // A thread that executes a program waits for the end of all others, and those that are traced end only when they are waited

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "arch/arch.h"
@@ -123,6 +124,8 @@ class Errand {
   // The restartable sequence that it is in: the kernel takes it out of one when it runs code outside.
   uint64_t sequence_at = 0;  // where its struct rseq names it
   uint64_t sequence = 0;     // 0: none
+  // Registers that a call takes away from its thread, by their sets.
+  std::vector<std::pair<uint32_t, std::vector<std::byte>>> lost;
   // A breakpoint on what it executes for us is not to stop it: its debug registers, switched off meanwhile; empty when off anyway.
   std::vector<std::byte> armed;
   int carrier = 0;         // brings a thread back that stood at a signal

@@ -183,6 +183,8 @@ void Tracer::MakeExitCall(pid_t tid) {
   const uint64_t at = FindSystemCallInstruction(*thread, registers);
   if (at == 0) return ops_.Kill(thread->process->pid);
   arch::SetSystemCall(registers, at, SYS_exit, {0});
+  // No breakpoint stops it there.
+  (void)TakeArmed(*thread);
   if (!ops_.SetRegisters(tid, registers).ok()) return;
   // Also the one that it stands at: the process's signals are for the other threads from now on.
   (void)ops_.BlockSignals(tid);

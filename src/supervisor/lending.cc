@@ -77,7 +77,8 @@ Thread* Tracer::FindLender(const Process& process, const ThreadRequest& request)
   for (Thread* thread : candidates) {
     const bool lives = thread->state.life == Lifecycle::kAlive && thread->kill == KillPhase::kNone && !thread->created;
     const bool was_asked = std::find(request.asked.begin(), request.asked.end(), thread->koid) != request.asked.end();
-    if (lives && !was_asked) return thread;
+    const bool has_code = thread->tid == process.pid || !ops_.IsIoWorker(thread->tid);
+    if (lives && !was_asked && has_code) return thread;
   }
   return nullptr;
 }
@@ -288,6 +289,7 @@ void Tracer::SendWith(Thread& thread, const arch::Registers& going, const arch::
   if (at_signal) errand->carrier = PickCarrier(thread);
   NoteSequence(thread, *errand);
   errand->armed = TakeArmed(thread);
+  KeepLost(thread, *errand);
   errand->done = std::move(done);
   // Should we be killed now, nobody can put it back.
   (void)ops_.SetOptions(thread.tid, OptionsOf(thread) | PTRACE_O_EXITKILL);
@@ -454,6 +456,7 @@ void Tracer::EndAt(Thread& thread, Errand::Next next, PtraceStop stop) {
     (void)ops_.WriteMemory(thread.tid, errand->sequence_at, &errand->sequence, sizeof(errand->sequence));
   }
   Rearm(thread, errand->armed);
+  for (const auto& [note_type, set] : errand->lost) (void)ops_.SetRegisterSet(thread.tid, note_type, set);
   (void)ops_.SetOptions(thread.tid, OptionsOf(thread));
   // It stands held, as it did; only job control may have come or gone.
   thread.state.stop = stop;

@@ -98,6 +98,16 @@ int SeizeInTime(pid_t tid, uint64_t options) {
   return error;
 }
 
+// The kernel's PF_ flags of a task; nothing when it is gone.
+std::optional<uint64_t> ReadTaskFlags(pid_t tid) {
+  constexpr int kFlagsField = 9;
+  const std::string stat = ReadFile(fmt::format("/proc/{}/stat", tid)).value_or("");
+  const std::string_view from_flags = StatFieldsFrom(stat, kFlagsField);
+  uint64_t flags = 0;
+  const auto parsed = std::from_chars(from_flags.data(), from_flags.data() + from_flags.size(), flags);
+  return parsed.ec == std::errc() ? std::optional(flags) : std::nullopt;
+}
+
 // An option of a socket of another process.
 template <typename T>
 bool GetSocketOption(pid_t tgid, int fd, int option, T& value) {
@@ -224,15 +234,19 @@ bool LinuxPtraceOps::IsThreadOf(pid_t tgid, pid_t tid) {
   return syscall(SYS_tgkill, tgid, tid, 0) == 0 || errno == EPERM;
 }
 
+bool LinuxPtraceOps::IsIoWorker(pid_t tid) {
+  constexpr uint64_t kIoWorker = 0x10;  // PF_IO_WORKER
+  return (ReadTaskFlags(tid).value_or(0) & kIoWorker) != 0;
+}
+
+bool LinuxPtraceOps::IsExiting(pid_t tid) {
+  constexpr uint64_t kExiting = 0x4;  // PF_EXITING
+  return (ReadTaskFlags(tid).value_or(kExiting) & kExiting) != 0;
+}
+
 bool LinuxPtraceOps::AwaitEndOfExiting(pid_t pid) {
   // The first that it does; its memory, its files and its tracees go later.
-  constexpr uint64_t kExiting = 0x4;  // PF_EXITING
-  constexpr int kFlagsField = 9;
-  const std::string stat = ReadFile(fmt::format("/proc/{}/stat", pid)).value_or("");
-  const std::string_view from_flags = StatFieldsFrom(stat, kFlagsField);
-  uint64_t flags = kExiting;  // of one that is gone
-  std::from_chars(from_flags.data(), from_flags.data() + from_flags.size(), flags);
-  if ((flags & kExiting) == 0) return false;
+  if (!IsExiting(pid)) return false;
   const UniqueFd end(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!end.valid()) return errno == ESRCH;
   constexpr int kPatienceMs = 1000;

@@ -34,6 +34,8 @@ class LinuxPtraceOps final : public PtraceOps {
   std::vector<pid_t> ListThreads(pid_t pid) override;
   bool IsTracee(pid_t tid) override;
   bool IsThreadOf(pid_t tgid, pid_t tid) override;
+  bool IsIoWorker(pid_t tid) override;
+  bool IsExiting(pid_t tid) override;
   bool AwaitEndOfExiting(pid_t pid) override;
   size_t ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) override;
   std::optional<SleepLook> LookAtSleep(pid_t tgid, pid_t tid) override { return zxctl::LookAtSleep(tgid, tid); }

@@ -95,6 +95,10 @@ class PtraceOps {
   virtual std::vector<pid_t> ListThreads(pid_t pid) = 0;
   // True when `tid` is a thread of process `tgid`; false when it is not, or is gone.
   virtual bool IsThreadOf(pid_t tgid, pid_t tid) = 0;
+  // True for a thread in which the kernel works for io_uring: it runs nothing of its program.
+  virtual bool IsIoWorker(pid_t tid) = 0;
+  // True once a thread is past its exit stop, or is gone.
+  virtual bool IsExiting(pid_t tid) = 0;
   // Waits for the end of a process that has begun to exit, a second at most: until then its tracees are its own. False when it
   // has not begun.
   virtual bool AwaitEndOfExiting(pid_t pid) = 0;

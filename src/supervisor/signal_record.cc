@@ -50,6 +50,10 @@ DefaultAction DefaultActionOf(int signo) {
 
 bool IsSynchronousFault(const SignalRecord& signal) { return signal.code > 0 && IsFaultSignal(signal.signo); }
 
+bool IsDebugTrap(const SignalRecord& signal) {
+  return signal.signo == SIGTRAP && (signal.code == TRAP_TRACE || signal.code == TRAP_HWBKPT);
+}
+
 SignalRecord DecodeSiginfo(const siginfo_t& info) {
   SignalRecord record{.signo = info.si_signo, .code = info.si_code};
   if (!IsSynchronousFault(record)) {

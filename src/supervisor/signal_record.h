@@ -29,6 +29,9 @@ enum class DefaultAction : uint8_t { kTerminate, kCore, kStop, kContinue, kIgnor
 // SEGV, BUS, ILL, FPE, TRAP, SYS.
 [[nodiscard]] bool IsSynchronousFault(const SignalRecord& signal);
 
+// True for what a single step, a hardware breakpoint or a watchpoint stops with.
+[[nodiscard]] bool IsDebugTrap(const SignalRecord& signal);
+
 // Copies out of siginfo what belongs to this signal and code; the fields of other cases stay 0.
 [[nodiscard]] SignalRecord DecodeSiginfo(const siginfo_t& info);
 

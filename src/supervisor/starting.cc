@@ -96,7 +96,11 @@ void Tracer::LeaveLeaderBehind(Process& process) {
 void Tracer::Begin(Thread& thread) {
   Process& process = *thread.process;
   const bool first = process.parked;
-  if (!thread.created) return StartProcess(process);
+  if (!thread.created) {
+    // As every thread that begins with registers of its own: it has no thread pointer with which a handler could run.
+    (void)ops_.BlockSignals(thread.tid);
+    return StartProcess(process);
+  }
   SetVectors(thread);
   if (first) LeaveLeaderBehind(process);
   thread.created = false;

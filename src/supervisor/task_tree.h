@@ -60,6 +60,13 @@ struct StartRequest {
   std::function<void(Result<void>)> done;
 };
 
+// What a thread's debug registers say of why it stopped (dr6).
+enum class DebugStatus : uint8_t {
+  kAsWritten,
+  kOfException,  // of the one that it is in
+  kSpent,        // that has been answered
+};
+
 struct Thread {
   pid_t tid = 0;
   ThreadState state;
@@ -78,11 +85,12 @@ struct Thread {
   std::optional<SleepLook> sleep;  // that an interrupt has ended, in a process with exact timeouts
   bool counts_no_time = false;     // the call that its last interrupt broke off, if any, keeps no time in its memory
   KillPhase kill = KillPhase::kNone;
-  bool exit_option = false;        // it has PTRACE_O_TRACEEXIT
-  bool may_make_thread = false;    // it may have been making a thread, untraced, when it was seized
-  bool created = false;            // made from outside, and not started: it runs nothing of its program
-  bool single_step = false;        // it stops after each instruction
-  bool armed = false;              // its debug registers can stop it
+  bool exit_option = false;      // it has PTRACE_O_TRACEEXIT
+  bool may_make_thread = false;  // it may have been making a thread, untraced, when it was seized
+  bool created = false;          // made from outside, and not started: it runs nothing of its program
+  bool single_step = false;      // it stops after each instruction
+  bool armed = false;            // its debug registers can stop it
+  DebugStatus debug_status = DebugStatus::kAsWritten;
   bool inherits_kill = false;      // it has EXITKILL from a thread that was armed
   bool exit_armed = false;         // its registers are such that it would exit, were it let go
   bool lends = false;              // is to make a call for us, or makes it

@@ -115,6 +115,8 @@ Result<void> Tracer::ReadState(const Thread& thread, const arch::StateLayout& la
     auto sets = ReadAll(ops_, thread.tid, layout);
     if (!sets) return Fail(sets.error());
     if (const auto unfit = arch::ShowState(layout, sets->spans(), out)) return Fail(Missing(*unfit));
+    const bool debug = layout.kind == ZX_THREAD_STATE_DEBUG_REGS;
+    if (debug && thread.debug_status == DebugStatus::kSpent) arch::ResetDebugStatus(out);
     return {};
   }
   auto registers = ReadGeneral(thread);
@@ -191,7 +193,9 @@ Result<void> Tracer::WriteSets(Thread& thread, const arch::StateLayout& layout, 
     (void)WriteAll(ops_, thread.tid, layout, before->spans());
     return Fail(debug ? RefusedBreakpoints(set.error()) : RefusedRegisters(set.error()));
   }
-  if (debug) SetStepping(thread, thread.single_step, arch::IsArmed(sets.spans()));
+  if (!debug) return {};
+  thread.debug_status = DebugStatus::kAsWritten;
+  SetStepping(thread, thread.single_step, arch::IsArmed(sets.spans()));
   return {};
 }
 
@@ -216,12 +220,19 @@ void Tracer::Rearm(Thread& thread, std::span<const std::byte> armed) {
   if (!armed.empty()) (void)WriteSets(thread, *arch::FindState(ZX_THREAD_STATE_DEBUG_REGS), armed);
 }
 
+void Tracer::KeepLost(const Thread& thread, Errand& errand) {
+  for (const uint32_t note_type : arch::kLostInCalls) {
+    std::vector<std::byte> set = ReadSet(ops_, thread.tid, note_type);
+    if (arch::IsLostInCalls(set)) errand.lost.emplace_back(note_type, std::move(set));
+  }
+}
+
 // Nobody will be there to take what it would stop with.
 void Tracer::Disarm(Thread& thread) {
   if (!thread.single_step && !thread.armed) return;
   if (thread.state.stop == PtraceStop::kSignal && thread.state.pending_signal == SIGTRAP) {
     SignalRecord signal;
-    const bool ours = ReadSignal(thread, signal) && (signal.code == TRAP_TRACE || signal.code == TRAP_HWBKPT);
+    const bool ours = ReadSignal(thread, signal) && IsDebugTrap(signal);
     if (ours) thread.state.pending_signal = 0;
   }
   (void)TakeArmed(thread);

@@ -270,61 +270,6 @@ void Tracer::OnTrapStop(Thread& thread) {
   Apply(thread.tid, Of(EventKind::kTrapStop));
 }
 
-void Tracer::OnExecEvent(pid_t pid) {
-  ++stats_.execs;
-  uint64_t message = 0;
-  (void)ops_.GetEventMessage(pid, message);
-  TakeOverLeader(static_cast<pid_t>(message), pid);
-  Thread* thread = tree_.FindThread(pid);
-  // It was on its way into this when its process was let go.
-  if (thread == nullptr && let_go_.erase(pid) != 0) return static_cast<void>(ops_.Detach(pid, 0));
-  if (thread == nullptr) {
-    // Nothing was known of it: it was killed, and another took the tid, between two looks.
-    thread = &tree_.AddThread(pid);
-    thread->state.life = Lifecycle::kAlive;
-  }
-  if (thread->process == nullptr) AdoptOrphan(pid);
-  // Its former tid was no more when it was to be held, as if it had ended.
-  if (thread->state.life == Lifecycle::kExiting) Revive(*thread);
-  DropWatch(*thread);
-  CloseStatFile(*thread);  // it may be of a tid that is no more
-  thread->job_stop_broke_call = false;
-  thread->first_fault.reset();
-  // The kernel clears the debug registers, and not what goes with them.
-  if (std::exchange(thread->armed, false)) thread->inherits_kill = true;
-  thread->process->dying_tid = 0;
-  SetExitOption(*thread);
-  observer_.OnExec(*thread->process, ops_.LostPrivileges(pid));
-  const AtExec at_exec = std::exchange(thread->process->at_exec, AtExec::kNothing);
-  if (at_exec != AtExec::kNothing) Park(*thread);
-  Apply(pid, Of(EventKind::kEventStop));
-  Process* process = tree_.FindProcess(pid);
-  if (process == nullptr) return;
-  if (at_exec != AtExec::kNothing && process->parked) observer_.OnParked(*process);
-  if (at_exec == AtExec::kStart) StartProcess(*process);
-}
-
-void Tracer::TakeOverLeader(pid_t former, pid_t pid) {
-  Thread* caller = tree_.FindThread(former);
-  if (former == pid || caller == nullptr) return;
-  const Thread* leader = tree_.FindThread(pid);
-  if (caller->process == nullptr && leader != nullptr && leader->process != nullptr) {
-    caller->state.life = Lifecycle::kAlive;
-    tree_.Join(*caller, *leader->process);
-  }
-  // Who hears of the leader's end finds the tid with its new owner.
-  observer_.OnTakesOver(*caller, pid);
-  // The leader's end is never reported: its tid is taken over.
-  Apply(pid, Of(EventKind::kGone));
-  tree_.Rename(former, pid);
-}
-
-void Tracer::Park(Thread& thread) {
-  thread.process->parked = true;
-  // It stands already; there is nothing to interrupt.
-  thread.state.hold = HoldPhase::kRequested;
-}
-
 bool Tracer::CanTellStart(const Thread& thread) {
   if (thread.created || thread.errand != nullptr) return false;
   return thread.process != nullptr && thread.process->tells_start && thread.state.hold == HoldPhase::kHeld &&
@@ -473,6 +418,8 @@ void Tracer::Resume(Thread& thread, int signo) {
 }
 
 void Tracer::Raise(Thread& thread) {
+  const SignalRecord& signal = current_fault_.signal;
+  if (IsDebugTrap(signal)) thread.debug_status = DebugStatus::kOfException;
   const Answer answer = sink_.Raise(current_fault_);
   if (answer != Answer::kPending) AnswerException(thread.tid, answer);
 }
@@ -488,6 +435,7 @@ bool Tracer::AnswerException(pid_t tid, Answer answer) {
     });
     return true;
   }
+  if (thread->debug_status == DebugStatus::kOfException) thread->debug_status = DebugStatus::kSpent;
   if (answer == Answer::kResume) return Apply(tid, Of(EventKind::kAnswerResume)), true;
   const bool dies = thread->would_die && thread->state.life == Lifecycle::kAlive;
   if (thread->would_die) BeginDying(*thread);

@@ -227,6 +227,7 @@ class Tracer {
   void SendWith(Thread& thread, const arch::Registers& going, const arch::Registers& back,
                 std::function<void(std::optional<int64_t>)> done);
   void FailRequests(Process& process);
+  void KeepLost(const Thread& thread, Errand& errand);
   void NoteSequence(const Thread& thread, Errand& errand);
   [[nodiscard]] static uint64_t MaskOf(const Errand& errand);
   int PickCarrier(const Thread& thread);
@@ -253,6 +254,8 @@ class Tracer {
   void AddRunning(Process& process, pid_t tid);
   enum class Found : uint8_t { kNothingNew, kSome, kExec };
   Result<Found> SeizeThreads(Process& process);
+  void LookAtEnd(Thread& thread);
+  void LookForLateThreadsAt(int64_t time_ns, Koid koid, int tries);
   // Waits so often for an exec of the process. The process may be gone afterwards.
   Result<void> SeizeAllThreads(Koid koid, int exec_tries);
   // An error when somebody else traces the thread.

@@ -35,6 +35,7 @@ class TwoThreads : public FakePtraceOps {
     EXPECT_EQ((*attached)->threads.front()->tid, kPid);
     EXPECT_EQ((*attached)->threads.front()->state.life, Lifecycle::kAlive);
     EXPECT_EQ(tracer.tree().root_job().processes, 1U);
+    EXPECT_NE(tracees[kPid].options & PTRACE_O_TRACEEXIT, 0U) << "as every leader has it";
   }
 };
 
@@ -67,7 +68,7 @@ class VanishingProcess final : public TwoThreads {
   }
   WaitResult Wait(pid_t tid) override {
     const WaitResult result = FakePtraceOps::Wait(tid);
-    if (result.tid == kPid) tracees.erase(kOther), vanished_ = kLooks;
+    if (result.tid == kPid) tracees.erase(kOther), tracees[kPid].untraced = true, vanished_ = kLooks;
     return result;
   }
   std::vector<pid_t> ListThreads(pid_t pid) override {
@@ -136,6 +137,33 @@ TEST(AttachProcess, IsNotDoneWhileAZombieIsAllThatIsKnown) {
   EXPECT_EQ(ops.seized(), 2) << "the leader, and who took its place";
 }
 
+// A process whose leader is past its last stop, and becomes a zombie; the other thread lives on.
+class HeadlessProcess final : public TwoThreads {
+ public:
+  OpResult Seize(pid_t tid, uint64_t options) override {
+    if (tid == kPid) tracees[kPid].facts.state = 'Z';
+    return FakePtraceOps::Seize(tid, options);
+  }
+};
+
+TEST(AttachProcess, KnowsThatALeaderHasEndedThatDoesNotSay) {
+  HeadlessProcess ops;
+  FakeClock clock;
+  RecordingSink sink;
+  TracerObserver observer;
+  TimerQueue timers;
+  Tracer tracer(ops, sink, observer, timers, clock, {});
+  const auto attached = tracer.AttachProcess(TwoThreads::kPid, tracer.tree().root_job());
+  ASSERT_TRUE(attached) << attached.error().ToString();
+  EXPECT_EQ(tracer.tree().FindThread(TwoThreads::kPid)->state.life, Lifecycle::kExiting);
+  EXPECT_EQ(tracer.tree().FindThread(TwoThreads::kOther)->state.life, Lifecycle::kAlive);
+  // It is let go once its other thread is: nobody waits for the leader to stop.
+  tracer.DetachAll();
+  ops.tracees[TwoThreads::kOther].stopped = true;
+  tracer.OnWait({.tid = TwoThreads::kOther, .status = EventStop(PTRACE_EVENT_STOP)});
+  EXPECT_TRUE(tracer.idle());
+}
+
 // The other thread was attached to in the last moment, unknown to who gave up the wait for it: it has the leader's number by
 // then, and nobody can attach to it a second time.
 class SeizedUnknownProcess final : public TwoThreads {
@@ -151,7 +179,8 @@ class SeizedUnknownProcess final : public TwoThreads {
   }
   WaitResult Wait(pid_t tid) override {
     const WaitResult result = FakePtraceOps::Wait(tid);
-    if (result.tid == kPid) tracees.erase(kOther);
+    // As any other thread it was attached to without exit stops.
+    if (result.tid == kPid && tracees.erase(kOther) != 0) tracees[kPid].options = 0;
     return result;
   }
 };

@@ -41,6 +41,13 @@ class DebugRegistersTest : public RegistersTest {
     Tell("c");
     ExpectLine("calls 1");
   }
+  // The same, and it is to make its exit.
+  void ExpectIsKilled(const DebugRegs& at_its_call) {
+    const zx::SuspendToken token = Suspend();
+    EXPECT_EQ(Write(thread_, at_its_call), ZX_OK) << zxl_last_error();
+    EXPECT_EQ(thread_.kill(), ZX_OK) << zxl_last_error();
+    EXPECT_EQ(thread_.wait_one(ZX_THREAD_TERMINATED, Soon()), ZX_OK);
+  }
 };
 
 }  // namespace zxctl::test

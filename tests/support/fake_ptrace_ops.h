@@ -23,6 +23,7 @@ struct FakeTracee {
   bool stopped = false;
   bool dead = false;  // every call but wait says ESRCH
   bool may_make_thread = false;
+  bool io_worker = false;
   bool untraced = false;  // there, but no tracee of ours
   uint64_t event_message = 0;
   uint64_t options = 0;
@@ -86,6 +87,8 @@ class FakePtraceOps : public PtraceOps {
   std::vector<pid_t> ListThreads(pid_t pid) override;
   bool IsTracee(pid_t tid) override;
   bool IsThreadOf(pid_t tgid, pid_t tid) override;
+  bool IsExiting(pid_t tid) override { return !tracees.contains(tid) || tracees[tid].facts.IsZombie(); }
+  bool IsIoWorker(pid_t tid) override { return tracees.contains(tid) && tracees[tid].io_worker; }
   // What `exiting` traces is let go.
   bool AwaitEndOfExiting(pid_t pid) override;
   size_t ReadStat(pid_t tgid, pid_t tid, UniqueFd& fd, char* buffer, size_t size) override;

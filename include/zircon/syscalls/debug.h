@@ -132,28 +132,32 @@ typedef struct zx_arm64_thread_state_vector_regs {
 #define ZX_ARM64_MAX_HW_BREAKPOINTS 16
 #define ZX_ARM64_MAX_HW_WATCHPOINTS 16
 
-// Of each array only the first `count` are the machine's: `count` is read only, and what comes after is 0 and ignored.
+// Of each array only the first `count` are the machine's: `count` is read only, and what comes after is 0 and ignored. `esr` and
+// `far` are 0: on Linux they come with the exception (zxl_exception_get_info()).
 typedef struct zx_arm64_thread_state_debug_regs {
   struct {
     uint64_t dbgbvr;
     uint32_t dbgbcr;
     uint32_t reserved;
   } hw_bps[ZX_ARM64_MAX_HW_BREAKPOINTS];
+  uint8_t hw_bps_count;
+  uint8_t reserved[7];
   struct {
     uint64_t dbgwvr;
     uint32_t dbgwcr;
     uint32_t reserved;
   } hw_wps[ZX_ARM64_MAX_HW_WATCHPOINTS];
-  uint8_t hw_bps_count;
   uint8_t hw_wps_count;
-  uint8_t padding[6];
+  uint8_t reserved_too[3];
+  uint32_t esr;
+  uint64_t far;
 } zx_arm64_thread_state_debug_regs_t;
 
 typedef struct zx_riscv64_thread_state_fp_regs {
   // f0 to f31, 64 bits each: `high` is all ones.
   zx_thread_state_register128_t q[32];
   uint32_t fcsr;
-  uint32_t reserved;
+  uint32_t reserved[3];
 } zx_riscv64_thread_state_fp_regs_t;
 
 // The vector extension's registers, of 128 bits each. A machine without the extension, or with larger registers, has no such

@@ -97,6 +97,12 @@ inline constexpr size_t kMaxStateBytes = 1024;
 [[nodiscard]] std::optional<std::string> TakeState(const StateLayout& layout, std::span<const std::byte> in,
                                                    const StateSets& sets);
 [[nodiscard]] bool IsArmed(const StateSets& sets);
+// Register sets, by their note types, that a system call takes away from its thread: NT_ARM_SVE and NT_ARM_SSVE, while they are
+// more than the vector registers that every arm64 has.
+inline constexpr std::array<uint32_t, 2> kLostInCalls = {0x405, 0x40b};
+[[nodiscard]] bool IsLostInCalls(std::span<const std::byte> set);
+// What the debug registers say of the last stop; nothing on this machine.
+inline void ResetDebugStatus(std::span<std::byte> /*out*/) {}
 // Of the debug registers, of which 16 are read, those that the machine has: the kernel has no room for more (ENOSPC).
 [[nodiscard]] size_t WritableBytes(uint32_t note_type, std::span<const std::byte> set);
 

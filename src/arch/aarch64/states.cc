@@ -138,6 +138,12 @@ bool IsStep(int signo, int code, int pid) {
   return signo == SIGTRAP && pid == 0 && (code == SI_USER || code == kNotified);
 }
 
+bool IsLostInCalls(std::span<const std::byte> set) {
+  constexpr size_t kFlagsAt = 12;  // in struct user_sve_header
+  constexpr uint16_t kLarge = 1;   // SVE_PT_REGS_SVE
+  return (Get<uint16_t>(set, kFlagsAt) & kLarge) != 0;
+}
+
 bool IsArmed(const StateSets& sets) {
   return std::any_of(sets.begin(), sets.end(), [](std::span<const std::byte> set) {
     size_t enabled = 0;

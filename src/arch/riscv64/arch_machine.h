@@ -92,6 +92,11 @@ inline constexpr size_t kMaxStateBytes = 1024;
 [[nodiscard]] std::optional<std::string> TakeState(const StateLayout& layout, std::span<const std::byte> in,
                                                    const StateSets& sets);
 [[nodiscard]] bool IsArmed(const StateSets& sets);
+// Register sets, by their note types, that a system call takes away from its thread: NT_RISCV_VECTOR, if it has used them.
+inline constexpr std::array<uint32_t, 1> kLostInCalls = {0x901};
+[[nodiscard]] inline bool IsLostInCalls(std::span<const std::byte> set) { return !set.empty(); }
+// What the debug registers say of the last stop; nothing on this machine.
+inline void ResetDebugStatus(std::span<std::byte> /*out*/) {}
 [[nodiscard]] inline size_t WritableBytes(uint32_t /*note_type*/, std::span<const std::byte> set) { return set.size(); }
 
 // ---- start_registers.cc ------------------------------------------------------------------------------------------

@@ -21,9 +21,13 @@ uint64_t MaxVectorLength(uint64_t vtype) {
   const uint64_t lmul = vtype & kLmulMask;
   const uint64_t sew = vtype >> kSewAt & kSewMask;
   if (vtype >> kVtypeBits != 0 || sew > kMaxSewCode || lmul == kReservedLmul) return 0;
-  const uint64_t elements = kRegisterBits / (uint64_t{8} << sew);
-  // Groups of 2, 4 and 8 registers; an eighth, a quarter and a half of one.
-  return lmul < kReservedLmul ? elements << lmul : elements >> (kLmulMask + 1 - lmul);
+  const uint64_t bits = uint64_t{8} << sew;
+  const uint64_t elements = kRegisterBits / bits;
+  // Groups of 2, 4 and 8 registers.
+  if (lmul < kReservedLmul) return elements << lmul;
+  // An eighth, a quarter and a half of one, for elements that would fit into as much of 64 bits.
+  const uint64_t shift = kLmulMask + 1 - lmul;
+  return bits > uint64_t{64} >> shift ? 0 : elements >> shift;
 }
 
 std::optional<std::string> ValidateVectorRegs(const zx_riscv64_thread_state_vector_regs_t& regs) {

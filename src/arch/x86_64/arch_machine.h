@@ -107,6 +107,11 @@ void ShowStepFlag(Registers& registers);
                                                    const StateSets& sets);
 // True when something in the sets of the debug registers can stop the thread.
 [[nodiscard]] bool IsArmed(const StateSets& sets);
+// Register sets, by their note types, that a system call takes away from its thread: none here.
+inline constexpr std::array<uint32_t, 0> kLostInCalls{};
+[[nodiscard]] inline bool IsLostInCalls(std::span<const std::byte> /*set*/) { return false; }
+// dr6, in debug registers as they are shown, is that of a thread that has not been stopped by them.
+void ResetDebugStatus(std::span<std::byte> out);
 // How much of a register set, as it was read, the kernel takes back.
 [[nodiscard]] inline size_t WritableBytes(uint32_t /*note_type*/, std::span<const std::byte> set) { return set.size(); }
 // Where struct user has the words of kUserWordSet. The last one switches the others on.

@@ -152,6 +152,8 @@ std::optional<std::string> ShowState(const StateLayout& layout, const StateSets&
   return std::nullopt;
 }
 
+void ResetDebugStatus(std::span<std::byte> out) { Put(out, offsetof(zx_thread_state_debug_regs_t, dr6), kDr6Always); }
+
 std::optional<std::string> TakeState(const StateLayout& layout, std::span<const std::byte> in, const StateSets& sets) {
   switch (layout.kind) {
     case ZX_THREAD_STATE_FP_REGS:

@@ -36,6 +36,38 @@ bool MakesFrame(uint32_t code) {
   return wide || shorter;
 }
 
+// Where the call goes that returns to `address`, if it says so: jal ra, or auipc ra and jalr ra.
+std::optional<uint64_t> CalleeOf(MemorySource& memory, uint64_t address) {
+  constexpr uint32_t kJalRa = 0x0ef;
+  constexpr uint32_t kAuipcRa = 0x097;
+  constexpr uint32_t kJalrRaRa = 0x080e7;
+  const auto code = memory.ReadValue<std::array<uint32_t, 2>>(address - 2 * kLongestCall);
+  if (!code) return std::nullopt;
+  const auto [before, last] = *code;
+  if ((last & 0xfff) == kJalRa) {
+    const uint32_t low = (last >> 20 & 0x7fe) | (last >> 9 & 0x800) | (last & 0xff000);
+    const int64_t offset = static_cast<int64_t>(low) - (last >> 31 != 0 ? int64_t{1} << 20 : 0);
+    return address - kLongestCall + static_cast<uint64_t>(offset);
+  }
+  if ((last & 0xfffff) != kJalrRaRa || (before & 0xfff) != kAuipcRa) return std::nullopt;
+  const int64_t offset = static_cast<int32_t>(before & 0xfffff000) + (static_cast<int32_t>(last) >> 20);
+  return address - 2 * kLongestCall + static_cast<uint64_t>(offset);
+}
+
+// No instruction from `from` to `to` is a call.
+bool HasNoCalls(MemorySource& memory, uint64_t from, uint64_t to) {
+  constexpr uint64_t kMostCode = 4096;
+  if (from > to || to - from > kMostCode) return false;
+  for (uint64_t at = from; at < to;) {
+    const auto code = memory.ReadValue<std::array<uint8_t, kLongestCall>>(at);
+    if (!code) return false;
+    const size_t bytes = ((*code)[0] & 3) == 3 ? 4 : 2;
+    if (IsCall(std::span(*code).first(bytes), arch::Bits::k64)) return false;
+    at += bytes;
+  }
+  return true;
+}
+
 }  // namespace
 
 const UnwindLayout& LayoutOf(arch::Bits /*bits*/) { return kLayout; }
@@ -76,8 +108,12 @@ std::optional<uint64_t> ReturnSlotInPrologue(MemorySource& /*memory*/, const Unw
 }
 
 bool ReturnsByLink(MemorySource& memory, const UnwindRegisters& registers, arch::Bits /*bits*/) {
-  const auto at = memory.ReadValue<uint32_t>(registers.value[kLayout.pc]);
-  return at && (MakesFrame(*at) || SavesLink(*at));
+  const uint64_t pc = registers.value[kLayout.pc];
+  const auto at = memory.ReadValue<uint32_t>(pc);
+  if (at && (MakesFrame(*at) || SavesLink(*at))) return true;
+  // The function that was called with this return address has come here without a call of its own.
+  const auto callee = CalleeOf(memory, registers.value[kLayout.return_register]);
+  return callee && HasNoCalls(memory, *callee, pc);
 }
 
 std::string SystemCallName(int number, arch::Bits /*bits*/) {

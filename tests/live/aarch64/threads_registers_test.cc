@@ -35,7 +35,7 @@ class Registers : public DebugRegistersTest {
 
 TEST_F(Registers, KindsThatThereAreNot) { ExpectNoSuchKinds(); }
 
-TEST_F(Registers, SizesOfTheKinds) { ExpectSizes({{0, 280}, {2, 520}, {4, 520}, {5, 4}}); }
+TEST_F(Registers, SizesOfTheKinds) { ExpectSizes({{0, 280}, {2, 520}, {4, 536}, {5, 4}}); }
 
 TEST_F(Registers, FloatingPointIsInTheVectors) {
   const zx::SuspendToken token = Suspend();
@@ -142,17 +142,22 @@ TEST_F(Registers, AHardwareBreakpointIsAnException) {
   }
 }
 
-TEST_F(Registers, AHardwareBreakpointDoesNotStopACallThatIsMadeForUs) {
-  DebugRegs regs = {};
-  {
+class BreakpointAtItsCall : public Registers {
+ protected:
+  DebugRegs AtItsCall() {
     const zx::SuspendToken token = Suspend();
     const uint64_t pc = Read<GeneralRegs>(thread_).pc;
+    DebugRegs regs = {};
     // At the call, or behind it.
     regs.hw_bps[0] = {.dbgbvr = pc - 4, .dbgbcr = kEnabled, .reserved = 0};
     regs.hw_bps[1] = {.dbgbvr = pc, .dbgbcr = kEnabled, .reserved = 0};
+    return regs;
   }
-  ExpectLoansAreNotStopped(regs);
-}
+};
+
+TEST_F(BreakpointAtItsCall, DoesNotStopOneThatIsMadeForUs) { ExpectLoansAreNotStopped(AtItsCall()); }
+
+TEST_F(BreakpointAtItsCall, DoesNotKeepItFromBeingKilled) { ExpectIsKilled(AtItsCall()); }
 
 TEST_F(Registers, AProgramThatIsLetGoIsNotArmedAnyMore) {
   DebugRegs regs = {};

@@ -34,7 +34,7 @@ class Registers : public RegistersTest {
 
 TEST_F(Registers, KindsThatThereAreNot) { ExpectNoSuchKinds(); }
 
-TEST_F(Registers, SizesOfTheKinds) { ExpectSizes({{0, 256}, {1, 520}}); }
+TEST_F(Registers, SizesOfTheKinds) { ExpectSizes({{0, 256}, {1, 528}}); }
 
 // Neither steps nor hardware breakpoints: the kernel has no way to ask for them.
 TEST_F(Registers, OfKindsThatThereAreNotItIsSaidWhy) {
@@ -170,6 +170,21 @@ TEST_F(VectorRegisters, WhatCannotBeIsRefusedAndChangesNothing) {
   const FoundVectors found = FinishVectors();
   EXPECT_EQ(BytesOf(found.v, sizeof(found.v)), Pattern(0, sizeof(found.v)));
   EXPECT_EQ(found.vl, 3U);
+}
+
+TEST_F(VectorRegisters, AreNotLostInACallThatIsMadeForUs) {
+  StandAt("v");
+  const VectorRegs before = ReadVectors();
+  for (int i = 0; i < 3; ++i) {
+    zx::Thread made;
+    EXPECT_EQ(zx::Thread::create(process_, "made", 4, 0, &made), ZX_OK) << zxl_last_error();
+  }
+  const VectorRegs after = ReadVectors();
+  EXPECT_EQ(std::memcmp(&before, &after, sizeof(before)), 0);
+  const FoundVectors found = FinishVectors();
+  EXPECT_EQ(BytesOf(found.v, sizeof(found.v)), Pattern(0, sizeof(found.v)));
+  EXPECT_EQ(found.vl, 3U);
+  EXPECT_EQ(found.vtype, kThreeOf32);
 }
 
 TEST_F(VectorRegisters, OfAThreadThatHasUsedNoneAreZeroAndCannotBeWritten) {

@@ -357,13 +357,33 @@ TEST_F(Registers, AProgramThatIsLetGoIsNotArmedAnyMore) {
   ExpectLine("calls 1");
 }
 
-TEST_F(Registers, AHardwareBreakpointDoesNotStopACallThatIsMadeForUs) {
-  uint64_t call = 0;
-  {
+class BreakpointAtItsCall : public Registers {
+ protected:
+  DebugRegs AtItsCall() {
     const zx::SuspendToken token = Suspend();
-    call = Read<GeneralRegs>(thread_).rip - 2;
+    return {.dr = {Read<GeneralRegs>(thread_).rip - 2, 0, 0, 0}, .dr6 = 0, .dr7 = kLocal0};
   }
-  ExpectLoansAreNotStopped({.dr = {call, 0, 0, 0}, .dr6 = 0, .dr7 = kLocal0});
+};
+
+TEST_F(BreakpointAtItsCall, DoesNotStopOneThatIsMadeForUs) { ExpectLoansAreNotStopped(AtItsCall()); }
+
+TEST_F(BreakpointAtItsCall, DoesNotKeepItFromBeingKilled) { ExpectIsKilled(AtItsCall()); }
+
+TEST_F(Registers, WhyAnExceptionCameIsForgottenOnceItIsAnswered) {
+  Arm({.dr = {0, 0, 0, at("called")}, .dr6 = 0, .dr7 = kLocal0 << 6});
+  for (int i = 1; i <= 2; ++i) {
+    Tell("c");
+    Await(ZX_EXCP_HW_BREAKPOINT);
+    EXPECT_EQ(Read<DebugRegs>(thread_).dr6, 0xffff0ff8U);
+    Resume();
+    ExpectLine("calls " + std::to_string(i));
+    const zx::SuspendToken token = Suspend();
+    EXPECT_EQ(Read<DebugRegs>(thread_).dr6, 0xffff0ff0U);
+  }
+  // What is written stays until there is another exception.
+  const zx::SuspendToken token = Suspend();
+  EXPECT_EQ(Write(thread_, DebugRegs{.dr = {}, .dr6 = 0xe, .dr7 = 0}), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(Read<DebugRegs>(thread_).dr6, 0xffff0ffeU);
 }
 
 TEST_F(Registers, AProgramThatIsLetGoInAnExceptionOfItsDebugRegistersLives) {

@@ -25,5 +25,7 @@ inline constexpr MachineFault kMachineFaults[] = {
 };
 
 inline constexpr bool kCodeKeepsFramePointers = true;
+// Only its frame, or a search of the stack, tells to where a function returns.
+inline constexpr bool kLeavesReturnByLink = false;
 
 }  // namespace zxctl::test

@@ -23,5 +23,7 @@ inline constexpr MachineFault kMachineFaults[] = {
 };
 
 inline constexpr bool kCodeKeepsFramePointers = false;
+// A function that calls no other keeps its return address where its caller has put it.
+inline constexpr bool kLeavesReturnByLink = true;
 
 }  // namespace zxctl::test

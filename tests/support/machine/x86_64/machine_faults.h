@@ -27,5 +27,7 @@ inline constexpr MachineFault kMachineFaults[] = {
 // Whether code keeps a chain of frame pointers by the machine's calling convention: the C library does, and its chain leads past
 // functions that keep none.
 inline constexpr bool kCodeKeepsFramePointers = false;
+// Only its frame, or a search of the stack, tells to where a function returns.
+inline constexpr bool kLeavesReturnByLink = false;
 
 }  // namespace zxctl::test
