@@ -353,8 +353,8 @@ void Tracer::Perform(pid_t tid, const Step& step) {
         break;
       case Action::kInterrupt:
         NoteSleep(*thread);
-        // It is past its exit stop, or a zombie that waits for its threads: it will not stop again. Or its exec has given
-        // it the leader's tid: then it is known anew at that stop.
+        // It has ended. Or its exec has given it the leader's tid: then it is known anew at that stop. (Of a leader that has
+        // ended while others live this does not tell: see LookAtEnd().)
         if (ops_.Interrupt(tid).gone()) {
           Apply(tid, Of(EventKind::kExitStop));
         } else {
