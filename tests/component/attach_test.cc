@@ -138,8 +138,14 @@ TEST(AttachProcess, IsNotDoneWhileAZombieIsAllThatIsKnown) {
 }
 
 // A process whose leader is past its last stop, and becomes a zombie; the other thread lives on.
-class HeadlessProcess final : public TwoThreads {
+class HeadlessProcess final : public FakePtraceOps {
  public:
+  static constexpr pid_t kPid = TwoThreads::kPid;
+
+  HeadlessProcess() {
+    tracees[kPid].tgid = kPid;
+    tracees[TwoThreads::kOther].tgid = kPid;
+  }
   OpResult Seize(pid_t tid, uint64_t options) override {
     if (tid == kPid) tracees[kPid].facts.state = 'Z';
     return FakePtraceOps::Seize(tid, options);

@@ -195,9 +195,12 @@ TEST(TaskScale, RegistersOfTwoThousandThreadsAreEachTheirOwn) {
   // From the end, and by four at the same time.
   for (size_t i = all.size(); i-- > 0;) ASSERT_TRUE(Same(Read(threads[i]), all[i])) << i;
   Write(threads[0], all[0]);
-  std::vector<std::thread> readers;
+  constexpr size_t kReaders = 4;
+  std::vector<std::thread> readers(kReaders);
   std::atomic<size_t> differences = 0;
-  for (int i = 0; i < 4; ++i) readers.emplace_back([&] { differences += CountDifferences(ReadAll(threads), all); });
+  for (std::thread& reader : readers) {
+    reader = std::thread([&] { differences += CountDifferences(ReadAll(threads), all); });
+  }
   for (std::thread& reader : readers) reader.join();
   EXPECT_EQ(differences, 0U);
 }
