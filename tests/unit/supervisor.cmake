@@ -2,12 +2,13 @@
 # with its own folder of src/arch.
 set(machine_tests "")
 if(ZX_ARCH STREQUAL x86_64)
-  set(machine_tests ${CMAKE_CURRENT_LIST_DIR}/x86_64/restart_test.cc)
+  set(machine_tests ${CMAKE_CURRENT_LIST_DIR}/x86_64/restart_test.cc ${CMAKE_CURRENT_LIST_DIR}/x86_64/states_test.cc)
 endif()
 foreach(machine aarch64 riscv64)
   set(folder ${CMAKE_SOURCE_DIR}/src/arch)
   zx_test(arch_${machine}_test LABEL unit
-    SOURCES ${CMAKE_CURRENT_LIST_DIR}/${machine}/arch_test.cc ${folder}/generic/calls.cc
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/${machine}/arch_test.cc ${CMAKE_CURRENT_LIST_DIR}/${machine}/states_test.cc
+      ${folder}/generic/calls.cc
       ${folder}/${machine}/registers.cc ${folder}/${machine}/restart.cc ${folder}/${machine}/start_registers.cc
       ${folder}/${machine}/zircon.cc ${folder}/${machine}/states.cc ${folder}/${machine}/fields.cc ${folder}/start_regs.cc ${folder}/${machine}/start_regs.cc
     LIBS zx_base)
@@ -23,6 +24,7 @@ zx_test(zx_supervisor_unit_test LABEL unit
     ${CMAKE_CURRENT_LIST_DIR}/signal_record_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/call_watch_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/errand_test.cc
+    ${CMAKE_CURRENT_LIST_DIR}/register_layout_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/sleep_clock_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/spin_policy_test.cc
     ${CMAKE_CURRENT_LIST_DIR}/start_regs_test.cc
