@@ -34,7 +34,7 @@ __asm__(
     "1: int3\n"
     ".globl after_probe\n"
     "after_probe:\n"
-    "fxsave found(%rip)\n"
+    "fxsave64 found(%rip)\n"
     "cmpl $0, has_avx(%rip)\n je 2f\n" EACH("vmovdqu %ymm\\n, found+512+(\\n*32)(%rip)")
     "cmpl $0, has_avx512(%rip)\n je 2f\n"
     "vmovdqu64 %zmm0, found+1024(%rip)\n vmovdqu64 %zmm31, found+1088(%rip)\n kmovq %k1, found+1152(%rip)\n"
