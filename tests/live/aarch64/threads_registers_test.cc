@@ -98,6 +98,20 @@ TEST_F(Registers, DebugRegistersReadBackWithTheirFixedBits) {
   EXPECT_EQ(after.hw_bps[15].dbgbvr, 0U) << "the machine does not have it";
 }
 
+// The enable, the kind and the bytes; in user mode.
+TEST_F(Registers, OfAWatchpointsControlOnlyAProgramsBitsAreTaken) {
+  const zx::SuspendToken token = Suspend();
+  DebugRegs regs = Read<DebugRegs>(thread_);
+  ASSERT_GE(regs.hw_wps_count, 2);
+  regs.hw_wps[0] = {.dbgwvr = 0x1000, .dbgwcr = ~0U, .reserved = 0};
+  regs.hw_wps[1] = {.dbgwvr = 0x2000, .dbgwcr = ~kEnabled, .reserved = 0};
+  EXPECT_EQ(Write(thread_, regs), ZX_OK) << zxl_last_error();
+  const DebugRegs after = Read<DebugRegs>(thread_);
+  EXPECT_EQ(after.hw_wps[0].dbgwvr, 0x1000U);
+  EXPECT_EQ(after.hw_wps[0].dbgwcr, 0x1ffdU);
+  EXPECT_EQ(after.hw_wps[1].dbgwcr, 0U);
+}
+
 TEST_F(Registers, DebugAddressesAreAProgramsAndAllOrNothing) {
   const zx::SuspendToken token = Suspend();
   DebugRegs regs = Read<DebugRegs>(thread_);
@@ -169,6 +183,12 @@ TEST_F(Registers, AProgramThatIsLetGoIsNotArmedAnyMore) {
 }
 
 // ---- steps -----------------------------------------------------------------------------------------------------------
+
+TEST_F(Registers, ASingleStepIsZeroOrOne) {
+  const zx::SuspendToken token = Suspend();
+  for (const SingleStep step : {2U, ~0U}) ExpectRefused(Write(thread_, step), "single step");
+  EXPECT_EQ(Read<SingleStep>(thread_), 0U);
+}
 
 // Each instruction is one, the call of the kernel as well.
 TEST_F(Registers, EachStepIsAnException) {
