@@ -1,0 +1,4 @@
+# Threads that are started: in which states, with which rights, and with what they begin.
+zx_test(threads_start_states_test LABEL live SOURCES ${CMAKE_CURRENT_LIST_DIR}/threads_start_states_test.cc
+  LIBS zx_syscalls zx_supervisor)
+add_dependencies(threads_start_states_test target_start)
