@@ -47,6 +47,25 @@ static void unmap_and_exit(uint64_t address, uint64_t size) {
   zx_thread_exit();
 }
 
+// What the kernel keeps for a thread, as it says itself; tests know the order.
+static struct {
+  stack_t signal_stack;
+  void* robust_list;
+  long robust_list_result;
+  long rseq_result;
+} kept;
+
+// There is no thread pointer: no errno, and nothing on the stack that would be guarded.
+__attribute__((noreturn)) static void surveyor(uint64_t arg1, uint64_t arg2) {
+  static size_t size;
+  static struct rseq area;  // of no thread yet
+  (void)arg1, (void)arg2;
+  zxl_target_call3(SYS_sigaltstack, 0, (long)&kept.signal_stack, 0);
+  kept.robust_list_result = zxl_target_call3(SYS_get_robust_list, 0, (long)&kept.robust_list, (long)&size);
+  kept.rseq_result = zxl_target_call3(SYS_rseq, (long)&area, sizeof(area), 0);  // whatever the signature
+  zx_thread_exit();
+}
+
 static void Print(void) {
   const uint64_t* words = (const uint64_t*)&seen;
   printf("seen");
@@ -70,6 +89,16 @@ static void* Serve(void* unused) {
   fprintf(stderr, "thread %d of %d: %s\n", gettid(), getpid(), ferror(stdin) ? strerror(errno) : "the input has ended");
   _exit(0);
   return unused;
+}
+
+// A leader that has what a thread that it makes must not have, and what such a thread has from nobody else.
+__attribute__((noreturn)) static void BeUnusual(void) {
+  static char signal_stack[64 * 1024];
+  const stack_t stack = {.ss_sp = signal_stack, .ss_size = sizeof(signal_stack)};
+  pthread_t other;
+  if (pthread_create(&other, NULL, Serve, NULL) != 0) _exit(91);
+  if (sigaltstack(&stack, NULL) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) _exit(99);
+  unusual();
 }
 
 static void OnSys(int signo) { atomic_fetch_add(&counter, signo); }
@@ -111,9 +140,15 @@ int main(int argc, char** argv) {
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stacks == MAP_FAILED) return 90;
   setvbuf(stdin, NULL, _IONBF, 0);
-  printf("recorder %lx exiter %lx spinner %lx entry %lx wake %lx unmap %lx stacks %lx\n", (long)recorder, (long)exiter,
-         (long)spinner, (long)thread_entry, (long)wake_and_exit, (long)unmap_and_exit, (long)stacks);
+  printf("recorder %lx exiter %lx spinner %lx entry %lx wake %lx unmap %lx stacks %lx surveyor %lx kept %lx",
+         (long)recorder, (long)exiter, (long)spinner, (long)thread_entry, (long)wake_and_exit, (long)unmap_and_exit,
+         (long)stacks, (long)surveyor, (long)&kept);
+#if defined(__x86_64__)
+  printf(" extended %lx selectors %lx", (long)extended, (long)selectors);
+#endif
+  printf("\n");
   fflush(stdout);
+  if (argc > 1 && strcmp(argv[1], "unusual") == 0) BeUnusual();
   if (argc > 1 && strcmp(argv[1], "headless") == 0) {
     pthread_t other;
     if (pthread_create(&other, NULL, Serve, NULL) != 0) return 91;
