@@ -151,7 +151,8 @@ void Tracer::KillJob(Job& job) {
 }
 
 Result<void> Tracer::KillThread(Thread& thread) {
-  if (thread.process->parked) return KillProcess(*thread.process), Result<void>{};
+  // Without its first thread there is nothing to start.
+  if (thread.process->parked && !thread.created) return KillProcess(*thread.process), Result<void>{};
   if (thread.state.life == Lifecycle::kExiting) {
     return LetExit(thread.tid), Result<void>{};
   }

@@ -22,7 +22,9 @@ zx_status_t FindLayout(const Call& call, uint32_t kind, size_t size, const arch:
 }
 
 zx_status_t FailState(const Call& call, const client::Thread& thread, zx_status_t status, const std::string& sentence) {
-  if (status == ZX_ERR_BAD_STATE) {
+  // What it lacks besides standing still only the tracer knows.
+  const bool stands = (thread.signals() & ZX_THREAD_SUSPENDED) != 0 && !sentence.empty();
+  if (status == ZX_ERR_BAD_STATE && !stands) {
     const bool alive = thread.life() == ring::TaskLife::kAlive;
     return call.Fail(status, "thread", alive ? Mistake::kDoesNotStand : WhyUnfit(thread));
   }

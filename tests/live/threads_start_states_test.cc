@@ -192,20 +192,35 @@ TEST_P(FirstThread, IsToldOfToTheJobsDebuggerAndThenToTheProcesss) {
   }
 }
 
-// A thread that was not started takes its process along, and the process's state is looked at before pc and the thread's.
-TEST_P(FirstThread, ThatWasKilledIsRefusedAndSoIsEveryOther) {
-  const Parked parked(GetParam());
+void ExpectStart(const Parked& parked, const zx::Thread& thread, uint64_t pc, zx_status_t status) {
+  EXPECT_EQ(parked.program.process.start(thread, pc, kSp, ZX_HANDLE_INVALID, 0), status) << std::hex << pc;
+}
+
+// A process goes with its own first thread, and its state is looked at before all else.
+TEST(KilledFirstThread, TakesItsProcessAlong) {
+  const Parked parked(First::kLeader);
   const zx::Process& process = parked.program.process;
   ASSERT_EQ(parked.first().kill(), ZX_OK) << zxl_last_error();
   AwaitExit(parked.first());
   AwaitEnd(process);
   EXPECT_EQ(InfoOf(process).return_code, ZX_TASK_RETCODE_SYSCALL_KILL);
-  for (const zx::Thread* thread : {&parked.first(), &parked.program.thread}) {
-    EXPECT_EQ(process.start(*thread, kNowhere, kSp, ZX_HANDLE_INVALID, 0), ZX_ERR_BAD_STATE);
-    for (const uint64_t pc : kBadPcs) {
-      EXPECT_EQ(process.start(*thread, pc, kSp, ZX_HANDLE_INVALID, 0), ZX_ERR_BAD_STATE) << std::hex << pc;
-    }
-  }
+  ExpectStart(parked, parked.first(), kNowhere, ZX_ERR_BAD_STATE);
+  for (const uint64_t pc : kBadPcs) ExpectStart(parked, parked.first(), pc, ZX_ERR_BAD_STATE);
+}
+
+// One that was made goes alone: pc is looked at before the thread's state, and the process can still be started.
+TEST(KilledMadeThread, LeavesItsProcessAsItWas) {
+  const Parked parked(First::kMade);
+  const zx::Process& process = parked.program.process;
+  ASSERT_EQ(parked.first().kill(), ZX_OK) << zxl_last_error();
+  AwaitExit(parked.first());
+  EXPECT_EQ(SignalsOf(process) & ZX_PROCESS_TERMINATED, 0U);
+  for (const uint64_t pc : kBadPcs) ExpectStart(parked, parked.first(), pc, ZX_ERR_INVALID_ARGS);
+  ExpectStart(parked, parked.first(), kNowhere, ZX_ERR_BAD_STATE);
+  ASSERT_EQ(zxl_process_start(process.get()), ZX_OK) << zxl_last_error();
+  EXPECT_NE(InfoOf(process).flags & ZX_INFO_PROCESS_FLAG_STARTED, 0U);
+  EXPECT_EQ(process.kill(), ZX_OK);
+  AwaitEnd(process);
 }
 
 // ---- threads of a process that runs ---------------------------------------------------------------------------------

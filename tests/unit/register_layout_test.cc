@@ -109,15 +109,17 @@ TEST(RegisterLayout, FloatingPointAndVectorsOfArm64) {
 TEST(RegisterLayout, DebugRegistersOfArm64) {
   using Regs = zx_arm64_thread_state_debug_regs_t;
   static_assert(ZX_ARM64_MAX_HW_BREAKPOINTS == 16 && ZX_ARM64_MAX_HW_WATCHPOINTS == 16);
-  ZX_LAYOUT_SIZE(Regs, 520);
+  ZX_LAYOUT_SIZE(Regs, 536);
   ZX_LAYOUT_FIELD(Regs, hw_bps[0].dbgbvr, 0);
   ZX_LAYOUT_FIELD(Regs, hw_bps[0].dbgbcr, 8);
   ZX_LAYOUT_FIELD(Regs, hw_bps[15].dbgbcr, 248);
-  ZX_LAYOUT_FIELD(Regs, hw_wps[0].dbgwvr, 256);
-  ZX_LAYOUT_FIELD(Regs, hw_wps[0].dbgwcr, 264);
-  ZX_LAYOUT_FIELD(Regs, hw_wps[15].dbgwcr, 504);
-  ZX_LAYOUT_FIELD(Regs, hw_bps_count, 512);
-  ZX_LAYOUT_FIELD(Regs, hw_wps_count, 513);
+  ZX_LAYOUT_FIELD(Regs, hw_wps[0].dbgwvr, 264);
+  ZX_LAYOUT_FIELD(Regs, hw_wps[0].dbgwcr, 272);
+  ZX_LAYOUT_FIELD(Regs, hw_wps[15].dbgwcr, 512);
+  ZX_LAYOUT_FIELD(Regs, hw_bps_count, 256);
+  ZX_LAYOUT_FIELD(Regs, hw_wps_count, 520);
+  ZX_LAYOUT_FIELD(Regs, esr, 524);
+  ZX_LAYOUT_FIELD(Regs, far, 528);
 }
 
 // ---- riscv64 ---------------------------------------------------------------------------------------------------------
@@ -161,7 +163,7 @@ TEST(RegisterLayout, GeneralOnesOfRiscv64) {
 
 TEST(RegisterLayout, FloatingPointOfRiscv64) {
   using Regs = zx_riscv64_thread_state_fp_regs_t;
-  ZX_LAYOUT_SIZE(Regs, 520);
+  ZX_LAYOUT_SIZE(Regs, 528);
   ZX_LAYOUT_FIELD(Regs, q, 0);
   ZX_LAYOUT_FIELD(Regs, q[31], 496);
   ZX_LAYOUT_FIELD(Regs, fcsr, 512);

@@ -2,8 +2,11 @@
 
 #include <seccomp.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <memory>
+#include <span>
 
 #include "report/disassembler.h"
 
@@ -54,18 +57,29 @@ std::optional<uint64_t> CalleeOf(MemorySource& memory, uint64_t address) {
   return address - 2 * kLongestCall + static_cast<uint64_t>(offset);
 }
 
-// No instruction from `from` to `to` is a call.
-bool HasNoCalls(MemorySource& memory, uint64_t from, uint64_t to) {
+// Whether `stop` says so of an instruction from `from` on and before `to`; true where there is more code than a function has, or
+// none.
+template <typename Stop>
+bool AnyInstruction(MemorySource& memory, uint64_t from, uint64_t to, const Stop& stop) {
   constexpr uint64_t kMostCode = 4096;
-  if (from > to || to - from > kMostCode) return false;
+  if (from > to || to - from > kMostCode) return true;
   for (uint64_t at = from; at < to;) {
     const auto code = memory.ReadValue<std::array<uint8_t, kLongestCall>>(at);
-    if (!code) return false;
-    const size_t bytes = ((*code)[0] & 3) == 3 ? 4 : 2;
-    if (IsCall(std::span(*code).first(bytes), arch::Bits::k64)) return false;
+    const size_t bytes = code && ((*code)[0] & 3) == 3 ? 4 : 2;
+    if (!code || stop(std::span(*code).first(bytes))) return true;
     at += bytes;
   }
-  return true;
+  return false;
+}
+
+bool IsAnyCall(std::span<const uint8_t> code) { return IsCall(code, arch::Bits::k64); }
+
+// ret, or its short form
+bool IsReturn(std::span<const uint8_t> code) {
+  constexpr std::array<uint8_t, 4> kWide = {0x67, 0x80, 0x00, 0x00};
+  constexpr std::array<uint8_t, 2> kShort = {0x82, 0x80};
+  return std::equal(code.begin(), code.end(), kWide.begin(), kWide.end()) ||
+         std::equal(code.begin(), code.end(), kShort.begin(), kShort.end());
 }
 
 }  // namespace
@@ -111,9 +125,10 @@ bool ReturnsByLink(MemorySource& memory, const UnwindRegisters& registers, arch:
   const uint64_t pc = registers.value[kLayout.pc];
   const auto at = memory.ReadValue<uint32_t>(pc);
   if (at && (MakesFrame(*at) || SavesLink(*at))) return true;
-  // The function that was called with this return address has come here without a call of its own.
-  const auto callee = CalleeOf(memory, registers.value[kLayout.return_register]);
-  return callee && HasNoCalls(memory, *callee, pc);
+  // A function that has made no call has the return address that it was called with; one that has, an address of its own.
+  const uint64_t link = registers.value[kLayout.return_register];
+  if (const auto callee = CalleeOf(memory, link)) return !AnyInstruction(memory, *callee, pc, IsAnyCall);
+  return AnyInstruction(memory, std::min(link, pc), std::max(link, pc), IsReturn);
 }
 
 std::string SystemCallName(int number, arch::Bits /*bits*/) {
