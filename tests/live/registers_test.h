@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 #include <zircon/syscalls/debug.h>
 #include <zircon/syscalls/exception.h>
 
@@ -13,6 +14,7 @@
 
 #include "live/zx_tasks.h"
 #include "support/child_process.h"
+#include "support/proc_view.h"
 #include "support/supervised.h"
 
 namespace zxctl::test {
@@ -73,9 +75,11 @@ class RegistersTest : public testing::Test {
     EXPECT_EQ(DescribeStatus(child_.Finish().status), "exit 0");
   }
 
+  // It has said where they are, and waits for what it is told.
   void ReadPlaces() {
     std::istringstream words(child_.ReadLine().value_or(""));
     for (std::string name, value; words >> name >> value;) places_[name] = std::stoull(value, nullptr, 16);
+    EXPECT_TRUE(WaitUntil([&] { return BlockedCallOf(child_.pid()) == SYS_read; })) << ThreadsText(child_.pid());
   }
   [[nodiscard]] uint64_t at(const std::string& name) const { return places_.at(name); }
   void Tell(const char* command) { child_.Send(command); }
