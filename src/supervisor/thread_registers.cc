@@ -211,9 +211,14 @@ std::vector<std::byte> Tracer::TakeArmed(Thread& thread) {
   const arch::StateLayout& debug = *arch::FindState(ZX_THREAD_STATE_DEBUG_REGS);
   std::vector<std::byte> armed(debug.bytes);
   if (!ReadState(thread, debug, armed)) return {};
+  ClearDebug(thread);
+  return armed;
+}
+
+void Tracer::ClearDebug(Thread& thread) {
+  const arch::StateLayout& debug = *arch::FindState(ZX_THREAD_STATE_DEBUG_REGS);
   const std::vector<std::byte> zeros(debug.bytes);
   (void)WriteSets(thread, debug, zeros);
-  return armed;
 }
 
 void Tracer::Rearm(Thread& thread, std::span<const std::byte> armed) {

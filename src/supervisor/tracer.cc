@@ -150,6 +150,7 @@ Process& Tracer::NewProcess(pid_t pid, Job& job) {
 
 // Lets a thread begin, which stands at its first stop, once those who want to know have been told.
 void Tracer::FirstStop(Thread& thread) {
+  if (std::exchange(thread.inherits_debug, false)) ClearDebug(thread);
   const bool first = thread.tid == thread.process->pid;
   if (sink_.WantsStart(thread, first)) {
     current_fault_ = {.thread = &thread, .kind = FaultKind::kStart, .first_thread = first};
@@ -208,12 +209,14 @@ void Tracer::Announce(Thread& creator, pid_t tid) {
   Process& process = ProcessOfNewcomer(*creator.process, tid);
   const bool inherits_exit_option = creator.exit_option;
   const bool inherits_kill = creator.single_step || creator.armed;
+  const bool inherits_debug = creator.armed;
   if (thread == nullptr) {
     thread = &tree_.AddThread(tid);
     stats_.max_tracees = std::max<uint64_t>(stats_.max_tracees, tree_.thread_count());
   }
   thread->exit_option = inherits_exit_option;
   thread->inherits_kill = inherits_kill;
+  thread->inherits_debug = inherits_debug;
   thread = JoinProcess(*thread, process);
   if (thread == nullptr || thread->state.life != Lifecycle::kUnannounced) return;
   if (DetachIfUnfollowed(*thread)) return;

@@ -314,6 +314,7 @@ class Tracer {
   [[nodiscard]] Result<void> WriteSingleStep(Thread& thread, std::span<const std::byte> in);
   [[nodiscard]] Result<void> WriteSets(Thread& thread, const arch::StateLayout& layout, std::span<const std::byte> in);
   void SetStepping(Thread& thread, bool step, bool armed);
+  void ClearDebug(Thread& thread);
   // Nothing stops it by its debug registers any more. Returns what they were, for Rearm(); nothing if they were off.
   [[nodiscard]] std::vector<std::byte> TakeArmed(Thread& thread);
   void Rearm(Thread& thread, std::span<const std::byte> armed);

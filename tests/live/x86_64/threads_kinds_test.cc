@@ -160,6 +160,24 @@ TEST(MadeThread, HasNoDebugRegistersOfItsMaker) {
   program.ExpectEnd();
 }
 
+// The program's own: the kernel copies what it was asked for.
+TEST_F(RegisterFields, AThreadThatTheProgramMakesHasNoDebugRegistersOfItsMaker) {
+  const zx::Port starts = MakePort();
+  ASSERT_EQ(process_.bind_exception_port(starts, 4, ZX_EXCEPTION_PORT_DEBUGGER), ZX_OK) << zxl_last_error();
+  Arm({.dr = {at("called"), at("watched"), 0, 0x1000}, .dr6 = 0xf, .dr7 = kLocal0And1 | kWritesEightBytes1});
+  Tell("t");
+  const zx_port_packet_t packet = NextPacket(starts);
+  ASSERT_EQ(packet.type, ZX_EXCP_THREAD_STARTING);
+  zx::Thread made;
+  ASSERT_EQ(process_.get_child(packet.exception.tid, ZX_RIGHT_SAME_RIGHTS, &made), ZX_OK) << zxl_last_error();
+  ExpectNothingArmed(made);
+  ASSERT_EQ(made.resume(ZX_RESUME_EXCEPTION), ZX_OK) << zxl_last_error();
+  EXPECT_EQ(NextPacket(starts).type, ZX_EXCP_THREAD_EXITING);
+  ASSERT_EQ(made.resume(ZX_RESUME_EXCEPTION), ZX_OK) << zxl_last_error();
+  ExpectLine("thread ended");
+  EXPECT_EQ(process_.bind_exception_port(zx::Port(), 0, ZX_EXCEPTION_PORT_DEBUGGER), ZX_OK);
+}
+
 // What it was given at its start is there at its exit.
 TEST(ExitingThread, KeepsFloatingPointVectorsAndDebugRegisters) {
   StartedProgram program;

@@ -1,5 +1,6 @@
 // What registers hold before and after somebody has looked at them. It says where its pieces are, and then does what it is told
 // on its standard input, a byte each: see target_registers.h. What it does ends with a line.
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -63,10 +64,22 @@ static void ShowBases(void) {
   printf("bases %lx %lx\n", found_fs, found_gs);
 }
 
-// Besides: 'b', a breakpoint, and then fs_base and gs_base.
+static void* End(void* unused) { return unused; }
+
+static void MakeThread(void) {
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, End, NULL) == 0 && pthread_join(thread, NULL) == 0) printf("thread ended\n");
+}
+
+// Besides: 'b', a breakpoint, and then fs_base and gs_base; 't' makes a thread that ends.
 static int Do(int command, char** argv) {
-  if (command != 'b') return DoCommon(command, argv);
-  ShowBases();
+  if (command == 'b') {
+    ShowBases();
+  } else if (command == 't') {
+    MakeThread();
+  } else {
+    return DoCommon(command, argv);
+  }
   return 1;
 }
 
