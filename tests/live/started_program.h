@@ -62,6 +62,14 @@ class StartedProgram {
     EXPECT_EQ(zx::Thread::create(process, name, std::strlen(name), 0, &thread), ZX_OK) << zxl_last_error();
     return thread;
   }
+  // One that begins there, and stands at its start for a debugger with this port.
+  [[nodiscard]] zx::Thread CreateAndStandAtStart(const zx::Port& port, const std::string& piece) const {
+    EXPECT_EQ(process.bind_exception_port(port, 4, ZX_EXCEPTION_PORT_DEBUGGER), ZX_OK) << zxl_last_error();
+    zx::Thread thread = Create();
+    EXPECT_EQ(thread.start(at(piece), Stack(), 0, 0), ZX_OK) << zxl_last_error();
+    EXPECT_EQ(NextPacket(port).type, ZX_EXCP_THREAD_STARTING);
+    return thread;
+  }
   // What a recorder has seen, and the numbers behind "counter" and "futex".
   struct Report {
     Seen seen = {};

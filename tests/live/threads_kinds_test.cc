@@ -125,10 +125,7 @@ Answer RoundTrip(const zx::Thread& thread, uint32_t kind) {
 TEST(AnExitingThread, HasNoGeneralRegistersAndNoStepsAndTheOtherKinds) {
   StartedProgram program;
   const zx::Port port = MakePort();
-  ASSERT_EQ(program.process.bind_exception_port(port, 4, ZX_EXCEPTION_PORT_DEBUGGER), ZX_OK) << zxl_last_error();
-  const zx::Thread thread = program.Create();
-  ASSERT_EQ(thread.start(program.at("exiter"), program.Stack(), 0, 0), ZX_OK) << zxl_last_error();
-  ASSERT_EQ(NextPacket(port).type, ZX_EXCP_THREAD_STARTING);
+  const zx::Thread thread = program.CreateAndStandAtStart(port, "exiter");
   std::array<Answer, kLastingKinds.size()> at_start;
   std::transform(kLastingKinds.begin(), kLastingKinds.end(), at_start.begin(),
                  [&](uint32_t kind) { return RoundTrip(thread, kind); });

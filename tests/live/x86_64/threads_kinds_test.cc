@@ -182,10 +182,7 @@ TEST_F(RegisterFields, AThreadThatTheProgramMakesHasNoDebugRegistersOfItsMaker) 
 TEST(ExitingThread, KeepsFloatingPointVectorsAndDebugRegisters) {
   StartedProgram program;
   const zx::Port port = MakePort();
-  ASSERT_EQ(program.process.bind_exception_port(port, 4, ZX_EXCEPTION_PORT_DEBUGGER), ZX_OK) << zxl_last_error();
-  const zx::Thread thread = program.Create();
-  ASSERT_EQ(thread.start(program.at("exiter"), program.Stack(), 0, 0), ZX_OK) << zxl_last_error();
-  ASSERT_EQ(NextPacket(port).type, ZX_EXCP_THREAD_STARTING);
+  const zx::Thread thread = program.CreateAndStandAtStart(port, "exiter");
   auto fp = Read<FpRegs>(thread);
   fp.st[7] = {.low = 0x8877665544332211, .high = 0x4001};
   EXPECT_EQ(Write(thread, fp), ZX_OK) << zxl_last_error();
