@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "component/tracer_fixture.h"
 #include "machine_registers.h"
@@ -199,6 +200,20 @@ TEST_F(TracerTasksTest, ANewThreadDiesWithUsUntilAllItCanDoIsExit) {
   ASSERT_NE(made, nullptr);
   EXPECT_NE(ops.tracees[kMade].options_at_setregs & PTRACE_O_EXITKILL, 0U);
   EXPECT_EQ(ops.tracees[kMade].options & PTRACE_O_EXITKILL, 0U);
+}
+
+TEST_F(TracerTasksTest, AThreadInWhichTheKernelWorksIsNotAskedToMakeOne) {
+  AddThread(101);
+  ops.tracees[101].io_worker = true;
+  Wait(kRoot, EventStop(PTRACE_EVENT_EXIT));
+  ops.calls.clear();
+  std::optional<Status> refused;
+  tracer.CreateThread(*tracer.tree().FindProcess(kRoot), [&](const Result<Thread*>& result) {
+    if (!result) refused = result.error();
+  });
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->zx, ZX_ERR_BAD_STATE);
+  EXPECT_EQ(ops.Count("interrupt 101"), 0);
 }
 
 // ---- killing one thread ----

@@ -1,9 +1,12 @@
 // Starting threads and processes: with which rights, in which states, and who is told of it in which order.
 #include <zircon/syscalls/exception.h>
 
+#include <csignal>
+
 #include "live/started_program.h"
 #include "machine_start.h"
 #include "support/handles.h"
+#include "support/proc_view.h"
 
 namespace zxctl::test {
 namespace {
@@ -89,6 +92,10 @@ TEST_P(FirstThread, BeginsWithWhatProcessStartGivesItAndNothingElse) {
   ASSERT_EQ(process.start(parked.first(), kNowhere, kSp, ZX_HANDLE_INVALID, kNumber), ZX_OK) << zxl_last_error();
   ExpectPacket(port, parked.first(), ZX_EXCP_THREAD_STARTING, 1);
   ExpectBeginning(parked.first(), {.pc = kNowhere, .sp = kSp, .arg1 = 0, .arg2 = kNumber, .tp = 0, .abi_reg = 0});
+  // No signal is for a thread that has no thread pointer.
+  const uint64_t cannot_be_blocked = uint64_t{1} << (SIGKILL - 1) | uint64_t{1} << (SIGSTOP - 1);
+  const uint64_t blocked = std::stoull(ProcStatusField(TidOf(parked.first()), "SigBlk"), nullptr, 16);
+  EXPECT_EQ(blocked | cannot_be_blocked, ~uint64_t{0});
   Answer(parked.first());
   ExpectPacket(port, parked.first(), ZX_EXCP_FATAL_PAGE_FAULT, 1);
   GeneralRegs regs = RegsOf(parked.first());
