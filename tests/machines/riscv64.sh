@@ -9,4 +9,4 @@ kernel=linux-image-riscv64
 counted_processors=1
 processors=2
 console=ttyS0
-emulator=(qemu-system-riscv64 -M virt -cpu rv64,v=true,vlen=128,vext_spec=v1.0)
+emulator=(qemu-system-riscv64 -M virt -cpu 'rv64,v=true,vlen=128,vext_spec=v1.0')
