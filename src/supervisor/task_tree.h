@@ -90,7 +90,7 @@ struct Thread {
   bool created = false;          // made from outside, and not started: it runs nothing of its program
   bool single_step = false;      // it stops after each instruction
   bool armed = false;            // its debug registers can stop it
-  bool inherits_debug = false;     // the kernel has given it debug registers that an armed thread has
+  bool inherits_debug = false;   // the kernel has given it debug registers that an armed thread has
   DebugStatus debug_status = DebugStatus::kAsWritten;
   bool inherits_kill = false;      // it has EXITKILL from a thread that was armed
   bool exit_armed = false;         // its registers are such that it would exit, were it let go
