@@ -138,7 +138,11 @@ Result<void> Tracer::ReadState(const Thread& thread, const arch::StateLayout& la
 void Tracer::WriteState(Thread& thread, const arch::StateLayout& layout, std::span<const std::byte> in,
                         std::function<void(Result<void>)> done) {
   if (!layout.missing.empty()) return done(Fail(Missing(layout.missing)));
-  if (layout.sets[0] != 0) return done(WriteSets(thread, layout, in));
+  if (layout.sets[0] != 0) {
+    const auto written = WriteSets(thread, layout, in);
+    if (written && layout.kind == ZX_THREAD_STATE_DEBUG_REGS) thread.debug_status = DebugStatus::kAsWritten;
+    return done(written);
+  }
   if (layout.kind == ZX_THREAD_STATE_GENERAL_REGS) return WriteGeneral(thread, in, std::move(done));
   done(WriteSingleStep(thread, in));
 }
@@ -193,9 +197,7 @@ Result<void> Tracer::WriteSets(Thread& thread, const arch::StateLayout& layout, 
     (void)WriteAll(ops_, thread.tid, layout, before->spans());
     return Fail(debug ? RefusedBreakpoints(set.error()) : RefusedRegisters(set.error()));
   }
-  if (!debug) return {};
-  thread.debug_status = DebugStatus::kAsWritten;
-  SetStepping(thread, thread.single_step, arch::IsArmed(sets.spans()));
+  if (debug) SetStepping(thread, thread.single_step, arch::IsArmed(sets.spans()));
   return {};
 }
 

@@ -375,6 +375,10 @@ TEST_F(Registers, WhyAnExceptionCameIsForgottenOnceItIsAnswered) {
     Tell("c");
     Await(ZX_EXCP_HW_BREAKPOINT);
     EXPECT_EQ(Read<DebugRegs>(thread_).dr6, 0xffff0ff8U);
+    // Also when it has made a call for us meanwhile.
+    zx::Thread made;
+    EXPECT_EQ(zx::Thread::create(process_, "made", 4, 0, &made), ZX_OK) << zxl_last_error();
+    EXPECT_EQ(Read<DebugRegs>(thread_).dr6, 0xffff0ff8U);
     Resume();
     ExpectLine("calls " + std::to_string(i));
     const zx::SuspendToken token = Suspend();
